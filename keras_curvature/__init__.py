@@ -1,0 +1,9 @@
+"""Exact curvature for Keras 3 on TensorFlow."""
+
+from keras_curvature._backend import require_tensorflow_backend
+
+require_tensorflow_backend()
+
+from keras_curvature._version import __version__  # noqa: E402
+
+__all__ = ["__version__"]
