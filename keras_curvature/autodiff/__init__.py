@@ -1,0 +1,23 @@
+"""Exact products with Hessians, Gauss-Newton matrices and Jacobians."""
+
+from keras_curvature.autodiff.curvature import curvature_of
+from keras_curvature.autodiff.curvature_tape import CurvatureTape
+from keras_curvature.autodiff.gauss_newton import gauss_newton_vector_product
+from keras_curvature.autodiff.gradient_graph import GradientGraph
+from keras_curvature.autodiff.hessian import hessian_vector_product
+from keras_curvature.autodiff.jacobian import (
+    jacobian_vector_product,
+    vector_jacobian_product,
+)
+from keras_curvature.autodiff.per_sample import per_sample_jacobian
+
+__all__ = [
+    "CurvatureTape",
+    "GradientGraph",
+    "curvature_of",
+    "gauss_newton_vector_product",
+    "hessian_vector_product",
+    "jacobian_vector_product",
+    "per_sample_jacobian",
+    "vector_jacobian_product",
+]

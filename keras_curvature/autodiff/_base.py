@@ -1,0 +1,130 @@
+"""What an optimizer sees of curvature, whichever way it was recorded."""
+
+import keras
+import tensorflow as tf
+
+
+def as_tf_variable(variable):
+    """The `tf.Variable` behind a `keras.Variable`, or the argument itself."""
+    if isinstance(variable, keras.Variable):
+        return variable.value
+    return variable
+
+
+def variable_name(variable):
+    """A name that a user recognises in an error message."""
+    return getattr(variable, "path", variable.name)
+
+
+class Curvature:
+    """Products with the Hessian of the loss whose gradients are given.
+
+    A subclass implements `_differentiate(outputs, cotangents)`, the
+    derivatives of `sum(outputs * cotangents)` by `self.variables`.
+
+    Args:
+        gradients: List of tensors or `tf.IndexedSlices`, the gradients of one
+            scalar loss. Entries are None for variables that the loss does not
+            depend on.
+        variables: List of the variables, in the order of `gradients`.
+    """
+
+    def __init__(self, gradients, variables):
+        self.gradients = list(gradients)
+        self.variables = list(variables)
+        if len(self.gradients) != len(self.variables):
+            raise ValueError(
+                "`gradients` and `variables` must have the same length. "
+                f"Received: {len(self.gradients)} gradients and "
+                f"{len(self.variables)} variables."
+            )
+
+    def hessian_vector_product(self, vectors):
+        """H·v of the recorded loss.
+
+        Args:
+            vectors: List of tensors with the shapes of the variables, None
+                for zero.
+
+        Returns:
+            List of dense tensors with the shapes and dtypes of the variables.
+            An entry is None where the loss does not depend on the variable,
+            as its gradient is.
+
+        Raises:
+            ValueError: if no gradient depends on any variable.
+        """
+        outputs, cotangents = self._pair(vectors)
+        products = self._differentiate(outputs, cotangents)
+        if all(product is None for product in products):
+            raise ValueError(_UNCONNECTED.format(names=self._names()))
+        return [
+            None if gradient is None else _dense(product, variable)
+            for gradient, product, variable in zip(
+                self.gradients, products, self.variables, strict=True
+            )
+        ]
+
+    def _pair(self, vectors):
+        """Gradients to differentiate, each with the cotangent it receives."""
+        if len(vectors) != len(self.variables):
+            raise ValueError(
+                "`vectors` must hold one tensor for each variable. Received: "
+                f"{len(vectors)} vectors for {len(self.variables)} variables."
+            )
+        outputs, cotangents = [], []
+        for gradient, vector, variable in zip(
+            self.gradients, vectors, self.variables, strict=True
+        ):
+            if gradient is None or vector is None:
+                continue
+            vector = _checked(vector, variable)
+            if isinstance(gradient, tf.IndexedSlices):
+                # g = Σₖ values[k] placed at row indices[k], duplicates added:
+                # the cotangent of values[k] is row indices[k] of the vector.
+                vector = tf.gather(vector, gradient.indices)
+                gradient = gradient.values
+            outputs.append(gradient)
+            cotangents.append(tf.cast(vector, gradient.dtype))
+        if not outputs:
+            raise ValueError(
+                "`vectors` must hold a tensor for at least one variable that "
+                "the loss depends on. Received: None for each of "
+                f"{self._names()}."
+            )
+        return outputs, cotangents
+
+    def _names(self):
+        return ", ".join(variable_name(v) for v in self.variables)
+
+    def _differentiate(self, outputs, cotangents):
+        raise NotImplementedError
+
+
+_UNCONNECTED = (
+    "The gradients do not depend on any of the variables {names}, so there is "
+    "no Hessian to multiply with. Either the loss is linear in all of them "
+    "(its Hessian is zero: use a first-order optimizer), or an operation "
+    "without a derivative (`tf.numpy_function`, an integer cast, "
+    "`tf.stop_gradient`) lies between the variables and their gradients, or "
+    "the gradients were computed in another function than this one."
+)
+
+
+def _checked(vector, variable):
+    vector = tf.convert_to_tensor(vector)
+    if not vector.shape.is_compatible_with(variable.shape):
+        raise ValueError(
+            "Each of `vectors` must have the shape of its variable. Received: "
+            f"a vector of shape {tuple(vector.shape)} for variable "
+            f"{variable_name(variable)} of shape {tuple(variable.shape)}."
+        )
+    return vector
+
+
+def _dense(product, variable):
+    """A dense tensor; zeros where the Hessian has an empty row."""
+    variable = as_tf_variable(variable)
+    if product is None:
+        return tf.zeros(variable.shape, variable.dtype)
+    return tf.cast(tf.convert_to_tensor(product), variable.dtype)

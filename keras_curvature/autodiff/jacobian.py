@@ -1,0 +1,127 @@
+"""Products with the Jacobian of a model's outputs."""
+
+import tensorflow as tf
+
+from keras_curvature.autodiff._base import as_tf_variable
+from keras_curvature.autodiff.hessian import refuse_unconnected
+
+
+class Linearization:
+    """The outputs of a function of variables, and products with its Jacobian.
+
+    One forward pass serves any number of products.
+
+    Args:
+        outputs_fn: Callable without arguments that returns a tensor or a
+            nested structure of tensors.
+        variables: List of `keras.Variable`s or `tf.Variable`s.
+    """
+
+    def __init__(self, outputs_fn, variables):
+        self.variables = list(variables)
+        self._sources = [as_tf_variable(v) for v in self.variables]
+        self._tape = tf.GradientTape(persistent=True)
+        with self._tape:
+            self._tape.watch(self._sources)
+            self.outputs = outputs_fn()
+        self._flat = tf.nest.flatten(self.outputs)
+
+    def vector_jacobian_product(self, cotangents):
+        """Jᵀ·u, a list of tensors shaped as the variables.
+
+        Args:
+            cotangents: u, tensors in the structure of the outputs.
+        """
+        return self._pull_back(tf.nest.flatten(cotangents))
+
+    def jacobian_vector_product(self, vectors):
+        """J·v, tensors in the structure of the outputs.
+
+        Args:
+            vectors: List of tensors with the shapes of the variables.
+        """
+        # Jᵀu is linear in u, so its derivative by u, applied to v, is J·v:
+        # two reverse passes, each exact. Forward accumulation is silently
+        # zero for variables read inside an inner tf.function.
+        cotangents = [tf.zeros_like(output) for output in self._flat]
+        with tf.GradientTape() as tape:
+            tape.watch(cotangents)
+            pulled = self._pull_back(cotangents)
+        vectors = [
+            tf.cast(tf.convert_to_tensor(vector), p.dtype)
+            for vector, p in zip(vectors, pulled, strict=True)
+        ]
+        pushed = tape.gradient(pulled, cotangents, output_gradients=vectors)
+        return tf.nest.pack_sequence_as(
+            self.outputs,
+            [
+                tf.zeros_like(output) if p is None else p
+                for p, output in zip(pushed, self._flat, strict=True)
+            ],
+        )
+
+    def _pull_back(self, cotangents):
+        pulled = self._tape.gradient(
+            self._flat, self._sources, output_gradients=cotangents
+        )
+        refuse_unconnected(pulled, self.variables, "The outputs")
+        return [tf.convert_to_tensor(p) for p in pulled]
+
+
+def jacobian_vector_product(outputs_fn, variables, vectors):
+    """J·v of the outputs of a function of variables, J = ∂outputs/∂variables.
+
+    Args:
+        outputs_fn: Callable without arguments that returns a tensor or a
+            nested structure of tensors.
+        variables: List of `keras.Variable`s or `tf.Variable`s.
+        vectors: v, a list of tensors with the shapes of the variables.
+
+    Returns:
+        Tensors in the structure and shapes of the outputs.
+
+    Raises:
+        ValueError: if the outputs do not depend on one of the variables.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+    from keras_curvature.autodiff import jacobian_vector_product
+
+    w = tf.Variable([1.0, 2.0])
+    jacobian_vector_product(lambda: w**2, [w], [[1.0, 1.0]])  # [2, 4]
+    ```
+    """
+    linearization = Linearization(outputs_fn, variables)
+    return linearization.jacobian_vector_product(vectors)
+
+
+def vector_jacobian_product(outputs_fn, variables, cotangents):
+    """Jᵀ·u of the outputs of a function of variables.
+
+    Args:
+        outputs_fn: Callable without arguments that returns a tensor or a
+            nested structure of tensors.
+        variables: List of `keras.Variable`s or `tf.Variable`s.
+        cotangents: u, tensors in the structure and shapes of the outputs.
+
+    Returns:
+        List of tensors with the shapes of the variables.
+
+    Raises:
+        ValueError: if the outputs do not depend on one of the variables.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+    from keras_curvature.autodiff import vector_jacobian_product
+
+    w = tf.Variable([1.0, 2.0])
+    vector_jacobian_product(lambda: w**2, [w], tf.constant([1.0, 1.0]))
+    # [[2, 4]]
+    ```
+    """
+    linearization = Linearization(outputs_fn, variables)
+    return linearization.vector_jacobian_product(cotangents)

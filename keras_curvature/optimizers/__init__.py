@@ -1,0 +1,7 @@
+"""Keras optimizers that use exact curvature."""
+
+from keras_curvature.optimizers.second_order_gradient import (
+    SecondOrderGradient,
+)
+
+__all__ = ["SecondOrderGradient"]

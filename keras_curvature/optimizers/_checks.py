@@ -1,0 +1,26 @@
+"""Rules for the numbers that optimizers are configured with."""
+
+import math
+import numbers
+
+
+def checked_number(name, value, minimum=-math.inf, below=math.inf):
+    """The argument as a float, if `minimum` ≤ value < `below`."""
+    valid = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not valid or not minimum <= value < below or math.isinf(value):
+        upper = "" if below == math.inf else f" and < {below}"
+        raise ValueError(
+            f"`{name}` must be a finite number ≥ {minimum}{upper}. "
+            f"Received: {value!r}."
+        )
+    return float(value)
+
+
+def checked_integer(name, value, minimum):
+    """The argument as an int, if value ≥ `minimum`."""
+    valid = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not valid or value < minimum:
+        raise ValueError(
+            f"`{name}` must be an integer ≥ {minimum}. Received: {value!r}."
+        )
+    return int(value)

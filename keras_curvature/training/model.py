@@ -1,0 +1,56 @@
+"""The Keras model whose training step records its curvature."""
+
+import keras
+
+from keras_curvature.training._train_step import CurvatureTrainStep
+from keras_curvature.training.functional import Functional
+
+
+@keras.saving.register_keras_serializable(package="keras_curvature")
+class Model(CurvatureTrainStep, keras.Model):
+    """A `keras.Model` that trains under nested tapes.
+
+    Use it as `keras.Model`: functionally, `Model(inputs, outputs)`, or by
+    subclassing. Optimizers of this package that it is compiled with take
+    their curvature from the outer tape of its training step, in graph and in
+    eager mode (`run_eagerly=True`). With any other optimizer it trains as
+    `keras.Model` does.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_curvature
+
+    inputs = keras.Input((2,))
+    outputs = keras.layers.Dense(1)(inputs)
+    model = keras_curvature.Model(inputs, outputs)
+    model.compile(
+        keras_curvature.optimizers.SecondOrderGradient("sgd"),
+        loss="mse",
+        run_eagerly=True,
+    )
+    model.fit(np.ones((8, 2)), np.zeros((8, 1)), verbose=0)
+    ```
+    """
+
+    def __new__(cls, *args, **kwargs):
+        if not _is_functional(args, kwargs):
+            return super().__new__(cls, *args, **kwargs)
+        if cls is Model:
+            return Functional(*args, **kwargs)
+        # As Keras does with subclasses of its own Model.
+        cls.__bases__ = tuple(
+            Functional if base is Model else base for base in cls.__bases__
+        )
+        return cls.__new__(cls, *args, **kwargs)
+
+
+def _is_functional(args, kwargs):
+    """Whether these are the inputs and outputs of a functional model."""
+    return (
+        len(args) >= 2
+        or (len(args) == 1 and "outputs" in kwargs)
+        or ("inputs" in kwargs and "outputs" in kwargs)
+    )
