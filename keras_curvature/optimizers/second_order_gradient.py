@@ -16,10 +16,11 @@ from keras_curvature.optimizers._replicas import (
     replica_count,
     sum_over_replicas,
 )
+from keras_curvature.optimizers._wrapper import OptimizerWrapper
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
-class SecondOrderGradient(keras.optimizers.Optimizer):
+class SecondOrderGradient(OptimizerWrapper):
     """Adds the exact second derivative of the loss to any Keras optimizer.
 
     With g = ∇L and H = ∇²L of the step's loss, the inner optimizer is given
@@ -92,8 +93,7 @@ class SecondOrderGradient(keras.optimizers.Optimizer):
         update_period=1,
         name=None,
     ):
-        super().__init__(learning_rate=0.0, name=name)
-        self.inner_optimizer = _checked_inner(optimizer)
+        super().__init__(optimizer, name=name)
         self.gradient_weight = checked_number(
             "gradient_weight", gradient_weight, minimum=0
         )
@@ -121,8 +121,6 @@ class SecondOrderGradient(keras.optimizers.Optimizer):
         if self.built:
             return
         variables = list(variables)
-        if not self.inner_optimizer.built:
-            self.inner_optimizer.build(variables)
         super().build(variables)
         self._skipped_steps = self.add_variable(
             shape=(),
@@ -264,7 +262,7 @@ class SecondOrderGradient(keras.optimizers.Optimizer):
         return self._skipped_steps
 
     def finalize_variable_values(self, var_list):
-        self.inner_optimizer.finalize_variable_values(var_list)
+        super().finalize_variable_values(var_list)
         skipped = int(self._skipped_steps.numpy()) if self.built else 0
         if skipped:
             warnings.warn(
@@ -275,80 +273,16 @@ class SecondOrderGradient(keras.optimizers.Optimizer):
                 stacklevel=2,
             )
 
-    # What follows belongs to the inner optimizer, as it does in
-    # keras.optimizers.LossScaleOptimizer.
-
-    @property
-    def variables(self):
-        return self._variables + self.inner_optimizer.variables
-
-    @property
-    def iterations(self):
-        return self.inner_optimizer.iterations
-
-    @property
-    def learning_rate(self):
-        return self.inner_optimizer.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate):
-        self.inner_optimizer.learning_rate = learning_rate
-
-    @property
-    def loss_scale_factor(self):
-        return self.inner_optimizer.loss_scale_factor
-
-    @loss_scale_factor.setter
-    def loss_scale_factor(self, loss_scale_factor):
-        # The base class sets its default before the inner optimizer exists.
-        if hasattr(self, "inner_optimizer"):
-            self.inner_optimizer.loss_scale_factor = loss_scale_factor
-
-    def scale_loss(self, loss):
-        return self.inner_optimizer.scale_loss(loss)
-
-    def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
-
     def get_config(self):
         return {
-            "optimizer": keras.optimizers.serialize(self.inner_optimizer),
+            **super().get_config(),
             "gradient_weight": self.gradient_weight,
             "curvature_weight": self.curvature_weight,
             "normalize": self.normalize,
             "update_period": self.update_period,
-            "name": self.name,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        optimizer = keras.optimizers.deserialize(
-            config["optimizer"], custom_objects=custom_objects
-        )
-        return cls(**{**config, "optimizer": optimizer})
 
 
 def _times(tensor, factor):
     """The product; the tensor itself where the factor is 1."""
     return tensor if factor == 1 else tensor * tf.cast(factor, tensor.dtype)
-
-
-def _checked_inner(optimizer):
-    inner = keras.optimizers.get(optimizer)
-    if isinstance(
-        inner, (keras.optimizers.LossScaleOptimizer, SecondOrderGradient)
-    ):
-        raise ValueError(
-            "`optimizer` must be a first-order Keras optimizer. Received: "
-            f"{type(inner).__name__}. For loss scaling wrap the other way "
-            "round: LossScaleOptimizer(SecondOrderGradient(...))."
-        )
-    if inner.gradient_accumulation_steps:
-        raise ValueError(
-            "`optimizer` must not accumulate gradients: H·g of the whole "
-            "batch needs g of the whole batch before the first of its parts "
-            "is differentiated again. Received: gradient_accumulation_steps="
-            f"{inner.gradient_accumulation_steps}. Use a larger batch_size, "
-            "or a tf.distribute strategy with more replicas."
-        )
-    return inner

@@ -1,0 +1,99 @@
+"""An optimizer that hands its directions to another one."""
+
+import keras
+
+
+class OptimizerWrapper(keras.optimizers.Optimizer):
+    """Leaves every option of training to an inner Keras optimizer.
+
+    Iterations, learning rate, loss scale, weight decay, clipping and moving
+    averages are the inner optimizer's, as in
+    `keras.optimizers.LossScaleOptimizer`. A subclass changes the gradients
+    that the inner optimizer is given, in `apply`.
+
+    Args:
+        optimizer: Name, config or instance of a `keras.optimizers.Optimizer`.
+        name: String. Defaults to the snake-case class name.
+
+    Raises:
+        ValueError: if the inner optimizer wraps another one or accumulates
+            gradients.
+    """
+
+    def __init__(self, optimizer, name=None):
+        super().__init__(learning_rate=0.0, name=name)
+        self.inner_optimizer = _checked_inner(optimizer, type(self).__name__)
+
+    def build(self, variables):
+        if not self.inner_optimizer.built:
+            self.inner_optimizer.build(variables)
+        super().build(variables)
+
+    @property
+    def variables(self):
+        return self._variables + self.inner_optimizer.variables
+
+    @property
+    def iterations(self):
+        return self.inner_optimizer.iterations
+
+    @property
+    def learning_rate(self):
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        self.inner_optimizer.learning_rate = learning_rate
+
+    @property
+    def loss_scale_factor(self):
+        return self.inner_optimizer.loss_scale_factor
+
+    @loss_scale_factor.setter
+    def loss_scale_factor(self, loss_scale_factor):
+        # The base class sets its default before the inner optimizer exists.
+        if hasattr(self, "inner_optimizer"):
+            self.inner_optimizer.loss_scale_factor = loss_scale_factor
+
+    def scale_loss(self, loss):
+        return self.inner_optimizer.scale_loss(loss)
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
+
+    def finalize_variable_values(self, var_list):
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def get_config(self):
+        return {
+            "optimizer": keras.optimizers.serialize(self.inner_optimizer),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        optimizer = keras.optimizers.deserialize(
+            config["optimizer"], custom_objects=custom_objects
+        )
+        return cls(**{**config, "optimizer": optimizer})
+
+
+def _checked_inner(optimizer, wrapper):
+    inner = keras.optimizers.get(optimizer)
+    if isinstance(
+        inner, (keras.optimizers.LossScaleOptimizer, OptimizerWrapper)
+    ):
+        raise ValueError(
+            "`optimizer` must be a first-order Keras optimizer. Received: "
+            f"{type(inner).__name__}. For loss scaling wrap the other way "
+            f"round: LossScaleOptimizer({wrapper}(...))."
+        )
+    if inner.gradient_accumulation_steps:
+        raise ValueError(
+            "`optimizer` must not accumulate gradients: H·g of the whole "
+            "batch needs g of the whole batch before the first of its parts "
+            "is differentiated again. Received: gradient_accumulation_steps="
+            f"{inner.gradient_accumulation_steps}. Use a larger batch_size, "
+            "or a tf.distribute strategy with more replicas."
+        )
+    return inner
