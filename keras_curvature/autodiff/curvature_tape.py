@@ -45,6 +45,9 @@ class CurvatureTape:
     def __init__(self):
         self._tape = tf.GradientTape(persistent=True)
         self._recording = False
+        # What keras_curvature.Model tells of its step: a
+        # keras_curvature.training.TrainingStep, None in a loop of one's own.
+        self.training_step = None
 
     def __enter__(self):
         self._tape.__enter__()
@@ -68,6 +71,11 @@ class CurvatureTape:
         """The innermost tape open in this thread, or None."""
         stack = cls._stack()
         return stack[-1] if stack else None
+
+    @property
+    def is_recording(self):
+        """Whether operations are being recorded."""
+        return self._recording
 
     def watch(self, variables):
         """Records these variables even where they are not trainable."""

@@ -3,6 +3,7 @@
 import keras
 
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
+from keras_curvature.training.training_step import TrainingStep
 
 
 class CurvatureTrainStep:
@@ -13,6 +14,19 @@ class CurvatureTrainStep:
             return super().train_step(data)
         with CurvatureTape():
             return super().train_step(data)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        loss = super().compute_loss(
+            x, y, y_pred, sample_weight, training=training
+        )
+        tape = CurvatureTape.current()
+        if tape is not None and tape.is_recording:
+            tape.training_step = TrainingStep(
+                self, x, y, y_pred, sample_weight, loss
+            )
+        return loss
 
 
 def _needs_curvature(optimizer):

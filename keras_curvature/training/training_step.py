@@ -1,0 +1,168 @@
+"""What a training step of this package's models saw, kept on its tape."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from keras_curvature.training._keras import compiled_losses
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingStep:
+    """The batch, the outputs and the loss of one training step.
+
+    `keras_curvature.Model` leaves it on the open `CurvatureTape`, as
+    `CurvatureTape.current().training_step`, for optimizers that need more
+    than the gradient. The tape has recorded `outputs` and `loss`.
+
+    Args:
+        model: The model that is trained.
+        inputs: The batch's `x`, a structure of tensors.
+        targets: The batch's `y`, a structure of tensors.
+        outputs: What the model returned for `inputs`, before the loss.
+        sample_weight: The batch's weights, class weights included, or None.
+        loss: Scalar tensor, the loss with regularisers, before loss scaling.
+    """
+
+    model: keras.Model
+    inputs: object
+    targets: object
+    outputs: object
+    sample_weight: object
+    loss: tf.Tensor
+
+    def loss_terms(self):
+        """The compiled losses, one `LossTerm` for each output that has one.
+
+        Regularisers and losses from `add_loss` are none of them.
+
+        Raises:
+            ValueError: if the model was compiled without a loss.
+        """
+        losses = compiled_losses(self.model)
+        if not losses:
+            raise ValueError(
+                "`loss` must be given to compile() of a model whose optimizer "
+                "needs the Gauss-Newton form of the loss. Received: no "
+                "compiled loss."
+            )
+        outputs = keras.tree.flatten(self.outputs)
+        places = [_place(path, self.outputs) for path, _, _ in losses]
+        targets = _of_outputs(self.targets, len(outputs), places, "y")
+        weights = _of_outputs(
+            self.sample_weight, len(outputs), places, "sample_weight"
+        )
+        return [
+            LossTerm(loss, targets[i], outputs[i], weights[i], weight)
+            for i, (_, loss, weight) in zip(places, losses, strict=True)
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class LossTerm:
+    """One summand of the loss: Σ coefficients · loss.call(target, output).
+
+    Args:
+        loss: A `keras.losses.Loss`.
+        target: Tensor, in the shape in which the batch holds it.
+        output: Tensor, that output of the model.
+        sample_weight: Tensor or None.
+        weight: Float, the entry of `loss_weights`, or None for 1.
+    """
+
+    loss: keras.losses.Loss
+    target: tf.Tensor
+    output: tf.Tensor
+    sample_weight: object
+    weight: object
+
+    @property
+    def function(self):
+        """The loss function of Keras that is computed, or None.
+
+        For example `keras.losses.mean_squared_error`. None for a loss of the
+        user's own class, whose `call` could be anything.
+        """
+        if type(self.loss).call is not keras.losses.MeanSquaredError.call:
+            return None
+        return self.loss.fn
+
+    @property
+    def from_logits(self):
+        """Whether the output is a logit, where the loss makes the difference."""
+        return bool(self.loss.get_config().get("from_logits", False))
+
+    def coefficients(self):
+        """∂(loss of the step) / ∂(loss of each sample).
+
+        Holds the reduction, sample and class weights, masks, `loss_weights`
+        and, on replicas, the division by their number; not a loss scale.
+
+        Returns:
+            Tensor in the shape of `loss.call(target, output)`, that of the
+            output without its last axis.
+        """
+        values = tf.stop_gradient(
+            self.loss.call(
+                tf.cast(self.target, self.loss.dtype),
+                tf.cast(self.output, self.loss.dtype),
+            )
+        )
+        keep_mask(self.output, values)
+        reduction = _Reduction(self.loss)
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            total = reduction(values, values, self.sample_weight)
+        coefficients = tape.gradient(total, values)
+        if self.weight is not None:
+            coefficients *= tf.cast(self.weight, coefficients.dtype)
+        return coefficients
+
+
+class _Reduction(keras.losses.Loss):
+    """The reduction of another loss, applied to given values."""
+
+    def __init__(self, loss):
+        super().__init__(
+            name=loss.name, reduction=loss.reduction, dtype=loss.dtype
+        )
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+def keep_mask(source, tensor):
+    """Gives `tensor` the Keras mask of `source`."""
+    mask = getattr(source, "_keras_mask", None)
+    if mask is not None:
+        tensor._keras_mask = mask
+
+
+def _place(path, outputs):
+    """Index of an output, given by its path, among the flattened outputs."""
+    count = len(keras.tree.flatten(outputs))
+    indices = keras.tree.pack_sequence_as(outputs, list(range(count)))
+    for key in path:
+        indices = indices[key]
+    return indices
+
+
+def _of_outputs(structure, count, places, name):
+    """One entry for each output, from what `fit` was given."""
+    if structure is None:
+        return [None] * count
+    flat = keras.tree.flatten(structure)
+    if len(flat) == count:
+        return flat
+    if len(flat) == len(set(places)):
+        # Outputs without a loss need no targets.
+        entries = dict(zip(sorted(set(places)), flat, strict=True))
+        return [entries.get(i) for i in range(count)]
+    if len(flat) == 1:
+        return flat * count
+    raise ValueError(
+        f"`{name}` must hold one tensor for each output of the model, or for "
+        f"each output with a loss. Received: {len(flat)} tensors for {count} "
+        f"outputs, {len(set(places))} with a loss."
+    )
