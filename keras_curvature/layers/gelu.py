@@ -26,7 +26,7 @@ _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 # (a + 4)·M(a) for the Mills ratio M(a) = Φ(−a)/φ(a) on 0 <= a <= 40, as a
 # polynomial in t = (a − 4)/(a + 4): the transformation of Shepherd and
 # Laframboise (1981). Chebyshev interpolation at 300 bits; relative error of
-# the truncation 8e-16. tests/layers/test_gelu.py checks it against mpmath.
+# the truncation 8e-16. The accuracy tests hold it to mpmath.
 _MILLS = (
     1.8932190633084849,
     -1.5237709108199717,

@@ -48,7 +48,7 @@ def test_shape_dtype_and_mask_pass_through(make):
             assert (y.shape, y.dtype.name) == (x.shape, dtype)
     assert make().compute_output_shape((2, 5)) == (2, 5)
     masked = keras.layers.Masking()(tf.zeros((1, 2, 3)))
-    mask = keras.src.backend.get_keras_mask(make()(masked))
+    mask = make()(masked)._keras_mask
     np.testing.assert_array_equal(mask, [[False, False]])
 
 
