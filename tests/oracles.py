@@ -1,5 +1,6 @@
 """What products with a Hessian are compared with."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -67,9 +68,11 @@ def _gradients(loss_fn, sources):
 
 
 def random_like(variables, seed=1):
-    """Standard normal tensors with the shapes and dtypes of the variables."""
+    """Standard normal arrays with the shapes and dtypes of the variables."""
     generator = np.random.default_rng(seed)
     return [
-        tf.constant(generator.standard_normal(v.shape), v.dtype)
+        generator.standard_normal(v.shape).astype(
+            keras.backend.standardize_dtype(v.dtype)
+        )
         for v in variables
     ]

@@ -14,16 +14,15 @@ MODELS = {
     "scalar outputs": lambda: [DENSE(4, activation="tanh"), DENSE(1)],
     "several outputs": lambda: [DENSE(4, activation="tanh"), DENSE(3)],
     "outputs with axes": lambda: [DENSE(4), keras.layers.Reshape((2, 2))],
-    "LSTM": lambda: [
+    "recurrent, scalar outputs": lambda: [
         keras.layers.Reshape((3, 2)),
-        keras.layers.LSTM(2),
+        keras.layers.SimpleRNN(2),
         DENSE(1),
     ],
-    "grouped convolution": lambda: [
+    "convolution": lambda: [
         keras.layers.Reshape((3, 2)),
-        keras.layers.Conv1D(2, 2, groups=2),
+        keras.layers.Conv1D(3, 2, activation="gelu"),
         keras.layers.GlobalAveragePooling1D(),
-        DENSE(1),
     ],
 }
 
