@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff._base import as_tf_variable, checked_vectors
 from keras_curvature.autodiff.hessian import refuse_unconnected
+from keras_curvature.autodiff.repairs.context import exact_second_derivatives
 
 
 class Linearization:
@@ -21,7 +22,7 @@ class Linearization:
         self.variables = list(variables)
         self._sources = [as_tf_variable(v) for v in self.variables]
         self._tape = tf.GradientTape(persistent=True)
-        with self._tape:
+        with exact_second_derivatives(), self._tape:
             self._tape.watch(self._sources)
             self.outputs = outputs_fn()
         self._flat = tf.nest.flatten(self.outputs)
@@ -46,14 +47,15 @@ class Linearization:
         # two reverse passes, each exact. Forward accumulation is silently
         # zero for variables read inside an inner tf.function.
         cotangents = [tf.zeros_like(output) for output in self._flat]
-        with tf.GradientTape() as tape:
-            tape.watch(cotangents)
-            pulled = self._pull_back(cotangents)
-        vectors = [
-            tf.zeros_like(p) if vector is None else tf.cast(vector, p.dtype)
-            for vector, p in zip(vectors, pulled, strict=True)
-        ]
-        pushed = tape.gradient(pulled, cotangents, output_gradients=vectors)
+        with exact_second_derivatives():
+            with tf.GradientTape() as tape:
+                tape.watch(cotangents)
+                pulled = self._pull_back(cotangents)
+            vectors = [
+                tf.zeros_like(p) if vector is None else tf.cast(vector, p.dtype)
+                for vector, p in zip(vectors, pulled, strict=True)
+            ]
+            pushed = tape.gradient(pulled, cotangents, output_gradients=vectors)
         return tf.nest.pack_sequence_as(
             self.outputs,
             [
