@@ -90,7 +90,7 @@ class LossTerm:
 
     @property
     def from_logits(self):
-        """Whether the output is a logit, where the loss makes the difference."""
+        """Whether the loss takes the output for a logit."""
         return bool(self.loss.get_config().get("from_logits", False))
 
     def coefficients(self):
