@@ -167,7 +167,7 @@ class DiagonalCurvatureOptimizer(
     ):
         """The same where a step is spread over replicas or micro-batches."""
         nothing = [tf.zeros(v.shape, v.dtype) for v in variables]
-        parts = self._if_due(due, compute, nothing * self._estimator.parts)
+        parts = self._if_due(due, compute, nothing)
         estimates = self._estimator.combine(sum_over_replicas(parts))
         values = []
         if accumulated:

@@ -11,7 +11,7 @@ from keras_curvature.optimizers._checks import (
     checked_integer,
     checked_number,
 )
-from keras_curvature.optimizers._hessian_diagonal import Hutchinson
+from keras_curvature.optimizers._hutchinson import Hutchinson
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")

@@ -23,7 +23,6 @@ class Hutchinson:
     def __init__(self, probes, seed):
         self.probes = probes
         self.seed = seed
-        self.parts = 1
 
     def record(self, optimizer, gradients, variables):
         """A function that computes this replica's parts of the estimate."""
