@@ -13,6 +13,10 @@ _NOISE = re.compile(
 class SecondDerivativeError(NotImplementedError):
     """A second derivative that TensorFlow does not give, or gives wrong."""
 
+    # AutoGraph, which adds the user's line to an error raised while it traces,
+    # keeps the type of those with this constructor only.
+    __init__ = Exception.__init__
+
 
 def refusal(operation, reason, instead):
     """The error that names the layer, the operation, why, and the way out."""
