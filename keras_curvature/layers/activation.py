@@ -8,11 +8,29 @@ from keras_curvature.layers._base import ElementwiseActivation, zero_everywhere
 # Operations whose result does not change when their input moves a little
 # (jumps excepted): a path through one of them carries no derivative.
 _LOCALLY_CONSTANT = frozenset(
-    """
-    Greater GreaterEqual Less LessEqual Equal NotEqual IsNan IsInf IsFinite
-    Sign Floor Ceil Round Rint
-    ZerosLike OnesLike Shape ShapeN Size Rank BroadcastGradientArgs
-    """.split()
+    {
+        "Greater",
+        "GreaterEqual",
+        "Less",
+        "LessEqual",
+        "Equal",
+        "NotEqual",
+        "IsNan",
+        "IsInf",
+        "IsFinite",
+        "Sign",
+        "Floor",
+        "Ceil",
+        "Round",
+        "Rint",
+        "ZerosLike",
+        "OnesLike",
+        "Shape",
+        "ShapeN",
+        "Size",
+        "Rank",
+        "BroadcastGradientArgs",
+    }
 )
 
 

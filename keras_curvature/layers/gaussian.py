@@ -3,14 +3,18 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation, with_derivative
+from keras_curvature.layers._base import (
+    ElementwiseActivation,
+    times_square,
+    with_derivative,
+)
 
 # exp(−x²/4) has underflown in float64 beyond, and ∞ · 0 would be NaN.
 FAR = 60.0
 
 
 def exp_of_sum(big, small):
-    """exp(big + small) without rounding the sum, for |small| < 1.
+    """exp(big + small) without rounding the sum, for `small` of order 1.
 
     Not exp(big)·exp(small): XLA merges that into the exponential of the
     rounded sum.
@@ -58,17 +62,14 @@ class Gaussian(ElementwiseActivation):
     (1.0, -2.0)
     """
 
+    # The root exp(−x²/2), because exp(−x²) underflows before its products do.
     def _value(self, x):
-        return bell(tf.clip_by_value(x, -FAR, FAR), 1.0)
+        return tf.square(bell(tf.clip_by_value(x, -FAR, FAR), 0.5))
 
-    # Products with exp(−x²) are taken in two steps of exp(−x²/2), because
-    # exp(−x²) underflows before they do.
     def _first(self, x):
         x = tf.clip_by_value(x, -FAR, FAR)
-        root = bell(x, 0.5)
-        return (-2.0 * x * root) * root
+        return times_square(-2.0 * x, bell(x, 0.5))
 
     def _second(self, x):
         x = tf.clip_by_value(x, -FAR, FAR)
-        root = bell(x, 0.5)
-        return ((4.0 * x * x - 2.0) * root) * root
+        return times_square(4.0 * x * x - 2.0, bell(x, 0.5))

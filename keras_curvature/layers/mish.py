@@ -5,7 +5,11 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation, magnitude
+from keras_curvature.layers._base import (
+    ElementwiseActivation,
+    magnitude,
+    times_square,
+)
 
 _SHIFT = 8.0
 _SCALE = math.exp(-_SHIFT)
@@ -71,8 +75,7 @@ class Mish(ElementwiseActivation):
 
     def _second(self, x):
         # 4·k²·(2(1 + e)d + |x|·p) / d³ with e = exp(−|x|), where k² = e on
-        # the negative side and e² on the positive one, taken in two steps:
-        # k² underflows before the product does.
+        # the negative side and e² on the positive one.
         a = tf.minimum(magnitude(x), _FAR)
         root = tf.exp(-0.5 * a)
         e = root * root
@@ -84,4 +87,4 @@ class Mish(ElementwiseActivation):
             -2.0 + e * (-3.0 + e * (2.0 + 2.0 * e)),
         )
         bracket = 2.0 * (1.0 + e) * d + a * p
-        return 4.0 * k * (k * (bracket / (d * d * d)))
+        return times_square(4.0 * bracket / (d * d * d), k)
