@@ -2,9 +2,9 @@
 
 First plain gradient descent, Adam and SecondOrderGradient train a 2-4-1
 sigmoid network on the four points of XOR, with equal passes over the data and
-equally many learning rates. Then a deeper network shows why its first layers
-learn so slowly: a sigmoid passes the gradient on times σ'(z), at most 1/4 and
-almost nothing where |z| is large, so large weights silence the layers below.
+equally many learning rates. Then a deeper network shows how saturated sigmoids
+silence the layers below them: each passes on the gradient times σ'(z), which
+is 1/4 at z = 0 and fades as exp(-|z|) on both sides.
 """
 
 import keras
@@ -66,49 +66,57 @@ def make_model(optimizer, hidden=(4,)):
     return model
 
 
-def measure_saturation(scale):
-    """Per layer of a 2-8-8-8-1 network whose weights are multiplied by
-    `scale`: mean |z|, mean σ'(z) and the norm of the kernel's gradient."""
+def measure_saturation(shift):
+    """The layers of a 2-8-8-8-1 network whose hidden z are shifted.
+
+    For each layer the means of z and of σ'(z), and the norm of the loss's
+    gradient by its bias, which is what backpropagation brings to that layer.
+    """
     keras.utils.set_random_seed(0)
     model = make_model("sgd", hidden=(8, 8, 8))
-    model.set_weights([scale * w for w in model.get_weights()])
+    dense, sigmoids = model.layers[::2], model.layers[1::2]
+    for layer in dense[:-1]:
+        layer.bias.assign_add([shift] * 8)
     rows, signal = [], X
     with tf.GradientTape() as tape:
-        for layer in model.layers:
-            if isinstance(layer, Sigmoid):
-                slope = layer.first_derivative(signal)
-                rows.append([np.abs(signal).mean(), slope.numpy().mean()])
-            signal = layer(signal)
+        for layer, sigmoid in zip(dense, sigmoids, strict=True):
+            z = layer(signal)
+            slope = sigmoid.first_derivative(z)
+            rows.append([np.mean(z), np.mean(slope)])
+            signal = sigmoid(z)
         loss = tf.reduce_mean(keras.losses.binary_crossentropy(Y, signal))
-    kernels = [layer.kernel for layer in model.layers[::2]]
-    gradients = tape.gradient(loss, [kernel.value for kernel in kernels])
+    gradients = tape.gradient(loss, [layer.bias.value for layer in dense])
     return [
-        [*row, float(tf.norm(gradient))]
+        (*row, np.linalg.norm(gradient))
         for row, gradient in zip(rows, gradients, strict=True)
     ]
 
 
 def draw_saturation(axes):
-    scales = np.geomspace(0.5, 64, 22)
-    norms = np.array([[r[2] for r in measure_saturation(s)] for s in scales])
-    shades = ["#08306B", "#2879B9", "#73B3D8", "#E69F00"]
-    for layer, (shade, marker) in enumerate(
-        zip(shades, "osD^", strict=True), start=1
-    ):
-        axes.loglog(
-            scales,
-            norms[:, layer - 1],
-            color=shade,
+    shifts = np.linspace(-12, 12, 25)
+    norms = [[row[2] for row in measure_saturation(s)] for s in shifts]
+    styles = zip(("#08306B", BLUE, "#56B4E9", ORANGE), "osD^", strict=True)
+    for index, (color, marker) in enumerate(styles):
+        axes.semilogy(
+            shifts,
+            [row[index] for row in norms],
+            color=color,
             marker=marker,
             markersize=4,
-            label=f"layer {layer}" + (" (output)" if layer == 4 else ""),
+        )
+        axes.annotate(
+            ("layer 1", "layer 2", "layer 3", "output")[index],
+            (shifts[-1], norms[-1][index]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=color,
+            va="center",
         )
     axes.set(
-        xlabel="factor on the initial weights",
-        ylabel="norm of the kernel's gradient",
+        xlabel="shift of every hidden unit's input z",
+        ylabel="norm of the bias's gradient",
         title="The gradient vanishes at saturation",
     )
-    axes.legend(frameon=False, loc="lower left")
 
 
 def main():
@@ -144,18 +152,18 @@ def main():
     )
     print("\nSaturation, layer by layer, in a 2-8-8-8-1 network:\n")
     print_table(
-        ("initial weights", "layer", "mean |z|", "mean σ'(z)", "‖gradient‖"),
+        ("shift of z", "layer", "mean z", "mean σ'(z)", "‖gradient‖"),
         [
-            [
-                f"× {scale}",
+            (
+                f"{shift:+d}",
                 str(layer),
-                f"{z:.2f}",
-                f"{slope:.1e}",
-                f"{norm:.1e}",
-            ]
-            for scale in (1, 8, 64)
+                f"{z:.1f}",
+                f"{slope:.0e}",
+                f"{norm:.0e}",
+            )
+            for shift in (0, 5, 10)
             for layer, (z, slope, norm) in enumerate(
-                measure_saturation(scale), start=1
+                measure_saturation(shift), start=1
             )
         ],
     )
