@@ -14,6 +14,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 # Of Okabe and Ito's palette, which colour-blind readers can tell apart.
 GREY, ORANGE, GREEN, BLUE = "#555555", "#E69F00", "#009E73", "#0072B2"
@@ -190,6 +191,16 @@ def draw_curves(axes, methods, results, curve, every=1):
             alpha=0.15,
             linewidth=0,
         )
+
+
+def use_log_scale(axes):
+    """A logarithmic ordinate that stays readable over less than a decade."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 100 * low:
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 3, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def save_plot(figure, folder, name):

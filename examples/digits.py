@@ -27,6 +27,7 @@ from _report import (
     new_figure,
     print_table,
     save_plot,
+    use_log_scale,
 )
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -64,8 +65,9 @@ METHODS = {
 }
 
 LOAD_AND_PREDICT = """
-import sys
+import logging, sys
 import numpy as np
+logging.disable(logging.WARNING)
 import tensorflow as tf
 folder, inputs, outputs = sys.argv[1:]
 model = tf.saved_model.load(folder)
@@ -161,7 +163,7 @@ def main():
     figure, (left, right) = new_figure(2, "Digits, equal passes over the data")
     draw_curves(left, METHODS, results, lambda h: h["loss"])
     left.set(xlabel="passes over the data", ylabel="training loss")
-    left.set_yscale("log")
+    use_log_scale(left)
     draw_curves(
         right,
         METHODS,
@@ -169,7 +171,7 @@ def main():
         lambda h: [100 * (1 - accuracy) for accuracy in h["val_accuracy"]],
     )
     right.set(xlabel="passes over the data", ylabel="validation error, %")
-    right.set_yscale("log")
+    use_log_scale(right)
     plot = save_plot(figure, options.plots, "digits.png")
 
     model = make_model("sgd")

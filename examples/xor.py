@@ -23,7 +23,9 @@ from _report import (
     new_figure,
     print_table,
     save_plot,
+    use_log_scale,
 )
+from keras.optimizers import SGD, Adam
 
 from keras_curvature.layers import Sigmoid
 from keras_curvature.optimizers import SecondOrderGradient
@@ -33,21 +35,13 @@ Y = np.array([[0], [1], [1], [0]], "float32")
 STEPS = 20  # updates that count as one epoch, each with all four points
 
 METHODS = {
-    "gradient descent": Method(
-        keras.optimizers.SGD, (10.0, 3.0, 1.0), 1, GREY, "--"
+    "gradient descent": Method(SGD, (10.0, 3.0, 1.0), 1, GREY, "--"),
+    "Adam": Method(Adam, (0.3, 0.1, 0.03), 1, ORANGE, "--"),
+    "SecondOrderGradient(SGD)": Method(
+        lambda rate: SecondOrderGradient(SGD(rate)), (10.0, 3.0, 1.0), 2, BLUE
     ),
-    "Adam": Method(keras.optimizers.Adam, (0.3, 0.1, 0.03), 1, ORANGE, "--"),
-    "SecondOrderGradient(sgd)": Method(
-        lambda rate: SecondOrderGradient(keras.optimizers.SGD(rate)),
-        (10.0, 3.0, 1.0),
-        2,
-        BLUE,
-    ),
-    "SecondOrderGradient(adam)": Method(
-        lambda rate: SecondOrderGradient(keras.optimizers.Adam(rate)),
-        (0.3, 0.1, 0.03),
-        2,
-        GREEN,
+    "SecondOrderGradient(Adam)": Method(
+        lambda rate: SecondOrderGradient(Adam(rate)), (0.3, 0.1, 0.03), 2, GREEN
     ),
 }
 
@@ -174,7 +168,7 @@ def main():
         ylabel="training loss",
         title="XOR, equal passes over the data",
     )
-    left.set_yscale("log")
+    use_log_scale(left)
     draw_saturation(right)
     print(f"\nPlot: {save_plot(figure, options.plots, 'xor.png').resolve()}")
 
