@@ -87,7 +87,7 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
 
 def _checked_inner(optimizer, wrapper):
     inner = keras.optimizers.get(optimizer)
-    if isinstance(
+    if inner is None or isinstance(
         inner, (keras.optimizers.LossScaleOptimizer, OptimizerWrapper)
     ):
         raise ValueError(
