@@ -32,3 +32,9 @@ def place(operation):
     )
     parts = [part for part in scope.split("/") if not _NOISE.match(part)]
     return f"layer or scope '{'/'.join(parts)}'" if parts else "no named layer"
+
+
+def text_attribute(operation, name):
+    """A string attribute, which graphs hold as bytes."""
+    value = operation.get_attr(name)
+    return value.decode() if isinstance(value, bytes) else value

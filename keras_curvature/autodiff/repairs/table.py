@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_curvature.autodiff.repairs.cross_entropy import (
     softmax_cross_entropy,
 )
+from keras_curvature.autodiff.repairs.max_pooling import max_pool_grad
 from keras_curvature.autodiff.repairs.moments import (
     pass_through,
     stops_mean_of_moments,
@@ -34,6 +35,8 @@ MISSING = {
 REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
 # Given what TensorFlow registers as `registered`.
 EXTENDED = {
+    "MaxPool3DGrad": max_pool_grad,
+    "MaxPoolGrad": max_pool_grad,
     "ResizeBilinear": resize_bilinear,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
 }
