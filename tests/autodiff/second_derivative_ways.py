@@ -144,9 +144,10 @@ class Measurement:
     def _gradient_at(self, step):
         for value, vector in zip(self.values, self.vectors, strict=True):
             value.assign_add(step * vector)
-        gradients = [
-            tf.convert_to_tensor(g) for g in self._gradients(self.variables)
-        ]
+        with default_dtype(self.case.dtype):
+            gradients = [
+                tf.convert_to_tensor(g) for g in self._gradients(self.variables)
+            ]
         self.restore()
         return np.concatenate(
             [np.ravel(g).astype("float64") for g in gradients]
@@ -201,7 +202,8 @@ class Measurement:
             "eager": self.tape,
         }[way]
         try:
-            return self.error(function())
+            with default_dtype(self.case.dtype):
+                return self.error(function())
         except SecondDerivativeError as error:
             return error
         finally:

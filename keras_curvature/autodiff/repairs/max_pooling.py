@@ -10,12 +10,14 @@ It is MaxPoolGradGrad, the cotangent at the maximum of each window.
 In both cases the maximum is found by comparison instead.
 """
 
-import itertools
-
 import tensorflow as tf
 
 from keras_curvature.autodiff._tensorflow import in_xla_context
-from keras_curvature.autodiff.repairs._base import text_attribute
+from keras_curvature.autodiff.repairs.windows import (
+    offsets,
+    paddings,
+    slices,
+)
 
 
 def max_pool_grad(operation, cotangent, registered):
@@ -42,38 +44,13 @@ def _at_first_maximum(operation, x, y, cotangent):
     """
     sizes = list(operation.get_attr("ksize"))
     strides = list(operation.get_attr("strides"))
-    paddings = _paddings(operation, x, y, sizes, strides)
-    x = tf.pad(x, paddings, constant_values=x.dtype.min)
-    cotangent = tf.pad(cotangent, paddings)
-    picked = tf.zeros_like(y)
-    open_ = tf.ones_like(y, tf.bool)
-    for offsets in itertools.product(*map(range, sizes)):
-        here = [
-            slice(begin, begin + (_size(y, axis) - 1) * stride + 1, stride)
-            for axis, (begin, stride) in enumerate(
-                zip(offsets, strides, strict=True)
-            )
-        ]
-        is_first = tf.logical_and(tf.equal(x[tuple(here)], y), open_)
-        picked = tf.where(is_first, cotangent[tuple(here)], picked)
-        open_ = tf.logical_and(open_, tf.logical_not(is_first))
+    borders = paddings(operation, x, y, sizes, strides)
+    x = tf.pad(x, borders, constant_values=x.dtype.min)
+    cotangent = tf.pad(cotangent, borders)
+    picked, searching = tf.zeros_like(y), tf.ones_like(y, tf.bool)
+    for begin in offsets(sizes):
+        here = slices(begin, strides, y)
+        is_first = tf.logical_and(tf.equal(x[here], y), searching)
+        picked = tf.where(is_first, cotangent[here], picked)
+        searching = tf.logical_and(searching, tf.logical_not(is_first))
     return picked
-
-
-def _paddings(operation, x, y, sizes, strides):
-    padding = text_attribute(operation, "padding")
-    if padding == "VALID":
-        return [[0, 0] for _ in sizes]
-    if padding == "EXPLICIT":
-        flat = list(operation.get_attr("explicit_paddings"))
-        return [flat[i : i + 2] for i in range(0, len(flat), 2)]
-    totals = [
-        tf.maximum((_size(y, a) - 1) * stride + size - _size(x, a), 0)
-        for a, (size, stride) in enumerate(zip(sizes, strides, strict=True))
-    ]
-    return [[total // 2, total - total // 2] for total in totals]
-
-
-def _size(tensor, axis):
-    size = tensor.shape[axis]
-    return tf.shape(tensor)[axis] if size is None else size
