@@ -10,22 +10,45 @@ from exact_values import CASES
 BOUND = {"float64": 1e-14, "float32": 1e-6}
 
 
+def _methods(layer, x):
+    return layer(x), layer.first_derivative(x), layer.second_derivative(x)
+
+
+def _tapes(layer, x):
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            value = layer(x)
+        first = inner.gradient(value, x)
+    return first, outer.gradient(first, x)
+
+
 def _evaluate(layer, x, jit_compile):
     """f, f', f'' from the methods, then f', f'' from tapes through call."""
+    results = tf.function(
+        lambda x: (*_methods(layer, x), *_tapes(layer, x)),
+        jit_compile=jit_compile,
+        autograph=False,
+    )(tf.constant(x))
+    return zip((0, 1, 2, 1, 2), results, strict=True)
 
-    @tf.function(jit_compile=jit_compile)
-    def evaluate(x):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                value = layer(x)
-            first = inner.gradient(value, x)
-        second = outer.gradient(first, x)
-        direct = value, layer.first_derivative(x), layer.second_derivative(x)
-        return (*direct, first, second)
 
-    return zip((0, 1, 2, 1, 2), evaluate(tf.constant(x)), strict=True)
+# Between the points of the grid: where the result is normal but a naive factor
+# of it (e⁻ˣ, φ(x)) has underflowed, and where exp(−x²) needs every bit.
+TAILS = {
+    "float32": [(-91.5, -86.0), (86.0, 91.5), (-14.5, -8.5), (8.5, 14.5)],
+    "float64": [(-716, -706), (706, 716), (-39, -20), (20, 39)],
+}
+TAILED = ("silu", "mish", "gelu", "gelu_tanh", "gaussian", "sigmoid", "tanh")
+
+
+def _points(name, dtype):
+    x = exact_values.grid(dtype, points=60)
+    if name in TAILED:
+        tails = [np.linspace(*tail, 40, dtype=dtype) for tail in TAILS[dtype]]
+        x = np.concatenate([x, *tails])
+    return _in_known_phase(name, x)
 
 
 def _in_known_phase(name, x):
@@ -39,32 +62,9 @@ def _in_known_phase(name, x):
 def test_value_and_derivatives_are_right_from_zero_to_the_largest_number(
     name, dtype, jit_compile
 ):
-    x = _in_known_phase(name, exact_values.grid(dtype, points=60))
-    layer = CASES[name][0]()
-    for order, received in _evaluate(layer, x, jit_compile):
-        assert received.dtype == dtype
-        errors = exact_values.relative_errors(name, order, x, received.numpy())
-        worst = np.argmax(errors)
-        assert errors[worst] <= BOUND[dtype], (order, x[worst])
-
-
-# Between the points of the grid above: where the result is normal but a naive
-# factor of it (e⁻ˣ, φ(x)) has underflowed, and where exp(−x²) needs every bit.
-TAILS = {
-    "float32": [(-91.5, -86.0), (86.0, 91.5), (-14.5, -8.5), (8.5, 14.5)],
-    "float64": [(-716, -706), (706, 716), (-39, -20), (20, 39)],
-}
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "name", ["silu", "mish", "gelu", "gelu_tanh", "gaussian", "sigmoid", "tanh"]
-)
-def test_the_last_normal_numbers_of_a_tail_are_right(name, dtype, jit_compile):
-    x = np.concatenate([np.linspace(*t, 40) for t in TAILS[dtype]])
-    x = x.astype(dtype)
+    x = _points(name, dtype)
     for order, received in _evaluate(CASES[name][0](), x, jit_compile):
+        assert received.dtype == dtype
         errors = exact_values.relative_errors(name, order, x, received.numpy())
         worst = np.argmax(errors)
         assert errors[worst] <= BOUND[dtype], (order, x[worst])
@@ -80,14 +80,17 @@ def _ulp(value, dtype):
     return np.ldexp(epsilon, exponent - 1)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
 @pytest.mark.parametrize("name", CASES)
-def test_half_precision_is_within_two_units_in_the_last_place(name, dtype):
+def test_half_precision_is_within_two_units_in_the_last_place(
+    name, dtype, jit_compile
+):
     x = exact_values.grid("float32", points=60)[1:-1]
     x = tf.cast(_in_known_phase(name, x), dtype)
     wide = tf.cast(x, tf.float64).numpy()
     biggest = float(dtype.max)
-    for order, received in _evaluate(CASES[name][0](), x, False):
+    for order, received in _evaluate(CASES[name][0](), x, jit_compile):
         assert received.dtype == dtype
         truth = np.array(
             [float(t) for t in exact_values.exact(name, order, wide)]
@@ -98,11 +101,23 @@ def test_half_precision_is_within_two_units_in_the_last_place(name, dtype):
         assert np.all(difference[inside] <= 2 * _ulp(rounded[inside], dtype))
 
 
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float32])
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
+def test_gelu_does_not_leave_float32(name, dtype):
+    layer = CASES[name][0]()
+    graph = tf.function(lambda x: _tapes(layer, x), autograph=False)
+    graph = graph.get_concrete_function(tf.TensorSpec([3], dtype)).graph
+    used = {t.dtype for op in graph.get_operations() for t in op.outputs}
+    assert dtype in used and tf.float64 not in used
+
+
 @pytest.mark.parametrize("dtype", [tf.float16, tf.float32, tf.float64])
 @pytest.mark.parametrize("name", [n for n in CASES if CASES[n][2]])
 def test_limits_at_infinity(name, dtype):
     x = tf.constant([-np.inf, np.inf], dtype)
-    for order, received in _evaluate(CASES[name][0](), x, False):
+    layer = CASES[name][0]()
+    results = (*_methods(layer, x), *_tapes(layer, x))
+    for order, received in zip((0, 1, 2, 1, 2), results, strict=True):
         limit = tf.constant(CASES[name][2][order], dtype).numpy()
         np.testing.assert_array_equal(received.numpy(), limit, f"order {order}")
 
@@ -126,12 +141,12 @@ POINTS = [-80.3, -20.1, -6.3, -2.1, -0.7, -1e-3, 1e-3, 0.3, 1.7, 9.9, 400.0]
 KINKED = ("relu", "leaky_relu", "elu", "elu_alpha", "selu", "softsign")
 
 
-def _tapes(layer, x, order):
+def _repeated_tapes(layer, x, order):
     if order == 0:
         return layer(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = _tapes(layer, x, order - 1)
+        y = _repeated_tapes(layer, x, order - 1)
     return tape.gradient(y, x)
 
 
@@ -139,7 +154,7 @@ def _tapes(layer, x, order):
 @pytest.mark.parametrize("name", CASES)
 def test_third_and_fourth_derivatives_through_tapes_are_right(name, order):
     x = np.array(POINTS if name in KINKED else [*POINTS, 0.0])
-    received = _tapes(CASES[name][0](), tf.constant(x), order).numpy()
+    received = _repeated_tapes(CASES[name][0](), tf.constant(x), order).numpy()
     second = CASES[name][1][2]
     truth = [mp.diff(second, mp.mpf(v), order - 2) for v in x]
     truth = np.array([float(t) for t in truth])
