@@ -64,7 +64,23 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
         refuse_unconnected(rows, variables, "The outputs")
         return outputs, [tf.convert_to_tensor(r) for r in rows]
 
-    return tf.vectorized_map(one_sample, inputs, fallback_to_while_loop=False)
+    try:
+        return tf.vectorized_map(
+            one_sample, inputs, fallback_to_while_loop=False
+        )
+    except ValueError:
+        # An operation that cannot be vectorised, or an error of the caller's,
+        # which is raised again here.
+        return _one_by_one(one_sample, inputs)
+
+
+def _one_by_one(one_sample, inputs):
+    """The same, sample after sample."""
+    first = tf.nest.map_structure(lambda t: t[0], inputs)
+    signature = tf.nest.map_structure(
+        lambda t: tf.TensorSpec(t.shape, t.dtype), one_sample(first)
+    )
+    return tf.map_fn(one_sample, inputs, fn_output_signature=signature)
 
 
 def _refuse_without_batch(outputs):
