@@ -10,10 +10,12 @@ from keras_curvature.autodiff.jacobian import (
     vector_jacobian_product,
 )
 from keras_curvature.autodiff.per_sample import per_sample_jacobian
+from keras_curvature.autodiff.repairs import SecondDerivativeError
 
 __all__ = [
     "CurvatureTape",
     "GradientGraph",
+    "SecondDerivativeError",
     "curvature_of",
     "gauss_newton_vector_product",
     "hessian_vector_product",
