@@ -61,9 +61,11 @@ class Mean(nn.Module):
 
 
 def transformer():
-    return nn.Sequential(
-        Encoder(), Encoder(), Mean(), nn.Linear(128, 10)
-    ), (16, 64, 128)
+    return nn.Sequential(Encoder(), Encoder(), Mean(), nn.Linear(128, 10)), (
+        16,
+        64,
+        128,
+    )
 
 
 OPTIMIZERS = {

@@ -26,7 +26,9 @@ def main():
     arguments = _parser().parse_args()
     for network in arguments.networks:
         for jit in arguments.jit:
-            contestants = _contestants(network, jit == "jit", CLOCKS[arguments.clock])
+            contestants = _contestants(
+                network, jit == "jit", CLOCKS[arguments.clock]
+            )
             if arguments.peer_python and jit == "plain":
                 contestants |= _peers(
                     arguments.peer_python, network, arguments.clock
