@@ -8,9 +8,18 @@ says what broke when TensorFlow moves one of these names.
 
 import tensorflow as tf
 from tensorflow.python.framework import ops, registry
-from tensorflow.python.ops import control_flow_util, gradients_util, nn_impl
+from tensorflow.python.ops import (
+    control_flow_util,
+    ctc_ops,
+    gradients_util,
+    nn_impl,
+)
 from tensorflow.python.util import tf_decorator
 
+# Modules and the functions in them behind every alias of `tf.nn.moments` and
+# of `tf.nn.ctc_loss`.
+MOMENTS = (nn_impl, "moments")
+CTC = (ctc_ops, "ctc_loss_and_grad")
 _MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 
 
@@ -28,20 +37,15 @@ def in_xla_context():
     )
 
 
-def moments_function():
-    """TensorFlow's function behind every alias of `tf.nn.moments`."""
-    return nn_impl.moments
-
-
-def replace_moments_function(function):
-    """Lets every alias of `tf.nn.moments` call this function."""
-    nn_impl.moments = function
-
-
 def source_of_moments():
     """The (file, function) that a moments operation's traceback holds."""
     code = _MOMENTS.__code__
     return code.co_filename, code.co_name
+
+
+def source_of_ctc():
+    """The (file, function) that an operation of the CTC loss comes from."""
+    return "ctc_ops.py", "ctc_loss_and_grad"
 
 
 def gradient_lookup():

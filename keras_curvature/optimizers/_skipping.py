@@ -36,10 +36,10 @@ class SkipsNonFiniteSteps:
     @property
     def skipped_steps(self):
         """Number of steps left out because their numbers were not finite."""
-        return self._skipped_steps
+        return self._skipped_steps if self.built else 0
 
     def _warn_of_skipped_steps(self, what, remedy):
-        skipped = int(self._skipped_steps.numpy()) if self.built else 0
+        skipped = int(self.skipped_steps)
         if skipped:
             warnings.warn(
                 f"{self.name}: {skipped} steps were skipped because {what} "

@@ -10,7 +10,8 @@ _NOISE = re.compile(
 )
 
 
-class SecondDerivativeError(NotImplementedError):
+# Derived from Exception itself, or AutoGraph would raise another type.
+class SecondDerivativeError(Exception):
     """A second derivative that TensorFlow does not give, or gives wrong."""
 
     # AutoGraph, which adds the user's line to an error raised while it traces,
@@ -34,5 +35,21 @@ def place(operation):
     scope = (
         tf.get_current_name_scope() if name is None else name.rpartition("/")[0]
     )
-    parts = [part for part in scope.split("/") if not _NOISE.match(part)]
+    parts = [
+        part for part in scope.split("/") if part and not _NOISE.match(part)
+    ]
     return f"layer or scope '{'/'.join(parts)}'" if parts else "no named layer"
+
+
+def created_in(operation, file_name, function):
+    """Whether an operation of a graph was created within a function."""
+    return any(
+        frame.name == function and frame.filename.endswith(file_name)
+        for frame in operation.traceback or ()
+    )
+
+
+def text_attribute(operation, name):
+    """A string attribute, which graphs hold as bytes."""
+    value = operation.get_attr(name)
+    return value.decode() if isinstance(value, bytes) else value

@@ -10,8 +10,15 @@ import contextlib
 import functools
 import threading
 
+from keras.layers import BatchNormalization
+
 from keras_curvature.autodiff import _tensorflow
 from keras_curvature.autodiff.repairs.moments import exact_moments
+from keras_curvature.autodiff.repairs.refusals import (
+    refuse_ctc,
+    refuse_recomputation,
+    refuse_renorm,
+)
 from keras_curvature.autodiff.repairs.table import (
     gradient_function,
     register_missing_gradients,
@@ -37,6 +44,9 @@ def exact_second_derivatives():
     _thread.graphs.append(_tensorflow.innermost_graph())
     try:
         yield
+    except NotImplementedError as error:
+        refuse_recomputation(error)
+        raise
     finally:
         _thread.graphs.pop()
         with _lock:
@@ -47,7 +57,9 @@ def _install():
     global _open_contexts
     if not _open_contexts:
         _replace_lookup()
-        _replace_moments()
+        _replace(*_tensorflow.MOMENTS, exact_moments, _where_recorded)
+        _replace(*_tensorflow.CTC, refuse_ctc)
+        _replace(BatchNormalization, "_compose_transforms", refuse_renorm)
     _open_contexts += 1
 
 
@@ -72,20 +84,30 @@ def _replace_lookup():
     _restore.callback(_tensorflow.replace_gradient_lookup, original)
 
 
-def _replace_moments():
-    original = _tensorflow.moments_function()
+def _in_this_thread():
+    return bool(_thread.graphs)
+
+
+def _where_recorded():
+    """Whether operations are recorded here and now.
+
+    Within a function that is being traced the lookup mends them, and the
+    trace that remains is TensorFlow's own.
+    """
+    return _in_this_thread() and (
+        _thread.graphs[-1] is _tensorflow.innermost_graph()
+    )
+
+
+def _replace(owner, name, replacement, applies=_in_this_thread):
+    original = getattr(owner, name)
 
     @functools.wraps(original)
-    def moments(*args, **kwargs):
-        # Within a function that is being traced the lookup mends them, and
-        # the trace that remains is TensorFlow's own.
-        here = _thread.graphs and (
-            _thread.graphs[-1] is _tensorflow.innermost_graph()
-        )
-        return (exact_moments if here else original)(*args, **kwargs)
+    def choose(*args, **kwargs):
+        return (replacement if applies() else original)(*args, **kwargs)
 
-    _tensorflow.replace_moments_function(moments)
-    _restore.callback(_tensorflow.replace_moments_function, original)
+    setattr(owner, name, choose)
+    _restore.callback(setattr, owner, name, original)
 
 
 register_missing_gradients(_tensorflow.registered_gradient)

@@ -12,6 +12,7 @@ layer was measured to be wrong by 2 to 39 %.
 import tensorflow as tf
 
 from keras_curvature.autodiff._tensorflow import source_of_moments
+from keras_curvature.autodiff.repairs._base import created_in
 
 
 def exact_moments(
@@ -42,10 +43,8 @@ def stops_mean_of_moments(operation):
     """
     if not _lies_between_mean_and_variance(operation):
         return False
-    file_name, function = source_of_moments()
-    return any(
-        frame.name == function and frame.filename == file_name
-        for frame in operation.traceback or ()
+    return created_in(
+        operation, *source_of_moments()
     ) or _is_named_as_moments_does(operation)
 
 

@@ -5,6 +5,8 @@ The transpose of the transpose is resizing itself, in the same geometry.
 
 import tensorflow as tf
 
+from keras_curvature.autodiff.repairs._base import text_attribute
+
 
 def resize_bilinear_grad(operation, cotangent):
     """Of ResizeBilinearGrad(gradient, image), which needs only the shape."""
@@ -25,7 +27,7 @@ def resize_bilinear(operation, gradient, registered):
         def derivative(cotangent):
             return tf.raw_ops.ResizeBilinear(
                 images=cotangent,
-                size=operation.inputs[1],
+                size=tf.shape(gradient)[1:3],
                 **_geometry(operation),
             )
 
@@ -69,7 +71,7 @@ def scale_and_translate_grad(operation, cotangent):
         size=tf.shape(gradient)[1:3],
         scale=scale,
         translation=translation,
-        kernel_type=_text(operation.get_attr("kernel_type")),
+        kernel_type=text_attribute(operation, "kernel_type"),
         antialias=operation.get_attr("antialias"),
     )
     return resized, None, None, None
@@ -82,7 +84,7 @@ def crop_and_resize_grad_image(operation, cotangent):
     place of the image in the derivatives by g and by the boxes.
     """
     gradient, boxes, box_ind, _ = operation.inputs
-    method = _text(operation.get_attr("method"))
+    method = text_attribute(operation, "method")
     cropped = tf.raw_ops.CropAndResize(
         image=cotangent,
         boxes=boxes,
@@ -94,7 +96,3 @@ def crop_and_resize_grad_image(operation, cotangent):
         grads=gradient, image=cotangent, boxes=boxes, box_ind=box_ind
     )
     return cropped, by_boxes, None, None
-
-
-def _text(value):
-    return value.decode() if isinstance(value, bytes) else value

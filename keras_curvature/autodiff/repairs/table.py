@@ -7,11 +7,24 @@ import tensorflow as tf
 from keras_curvature.autodiff.repairs.cross_entropy import (
     softmax_cross_entropy,
 )
+from keras_curvature.autodiff.repairs.dilation import (
+    dilation_filter_grad,
+    dilation_input_grad,
+)
+from keras_curvature.autodiff.repairs.local_response_normalization import (
+    local_response_normalization_grad,
+)
+from keras_curvature.autodiff.repairs.max_pooling import max_pool_grad
 from keras_curvature.autodiff.repairs.moments import (
     pass_through,
     stops_mean_of_moments,
 )
-from keras_curvature.autodiff.repairs.refusals import REFUSED, refuse
+from keras_curvature.autodiff.repairs.refusals import (
+    REFUSED,
+    refuse,
+    refuse_loop_of_ctc,
+    refuse_stop_of_renorm,
+)
 from keras_curvature.autodiff.repairs.resize import (
     crop_and_resize_grad_image,
     resize_bicubic_grad,
@@ -24,6 +37,9 @@ from keras_curvature.autodiff.repairs.softsign import softsign_grad
 
 # Added to TensorFlow's registry where it has no entry.
 MISSING = {
+    "Dilation2DBackpropFilter": dilation_filter_grad,
+    "Dilation2DBackpropInput": dilation_input_grad,
+    "LRNGrad": local_response_normalization_grad,
     "CropAndResizeGradImage": crop_and_resize_grad_image,
     "ResizeBicubicGrad": resize_bicubic_grad,
     "ResizeNearestNeighborGrad": resize_nearest_neighbor_grad,
@@ -34,8 +50,12 @@ MISSING = {
 REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
 # Given what TensorFlow registers as `registered`.
 EXTENDED = {
+    "MaxPool3DGrad": max_pool_grad,
+    "MaxPoolGrad": max_pool_grad,
     "ResizeBilinear": resize_bilinear,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
+    "StatelessWhile": refuse_loop_of_ctc,
+    "While": refuse_loop_of_ctc,
 }
 
 
@@ -78,4 +98,5 @@ def gradient_function(operation_type, lookup):
 def _stop_gradient(operation, cotangent):
     if stops_mean_of_moments(operation):
         return pass_through(operation, cotangent)
+    refuse_stop_of_renorm(operation)
     return None
