@@ -208,7 +208,7 @@ class DiagonalCurvatureOptimizer(
         return [
             diagonal
             + (self._curvature_moment(estimate, variable) - diagonal)
-            * tf.cast(1 - self.beta_2, variable.dtype)
+            * (1 - self.beta_2)
             for diagonal, estimate, variable in zip(
                 diagonals, estimates, variables, strict=True
             )

@@ -1,7 +1,5 @@
 """Unbiased estimates of the diagonal of a Hessian."""
 
-import tensorflow as tf
-
 from keras_curvature.autodiff.curvature import curvature_of
 from keras_curvature.optimizers._random import random_signs, words_of
 
@@ -69,4 +67,4 @@ def _added(left, right):
 def _scaled(tensors, factor):
     if factor == 1:
         return tensors
-    return [tensor * tf.cast(factor, tensor.dtype) for tensor in tensors]
+    return [tensor * factor for tensor in tensors]

@@ -154,18 +154,23 @@ class AdaHessian(DiagonalCurvatureOptimizer):
         step_size = tf.cast(learning_rate, dtype) / tf.cast(
             correction(self.beta_1, self.iterations + 1), dtype
         )
-        self.assign_add(
-            m, (tf.cast(gradient, dtype) - m) * tf.cast(1 - self.beta_1, dtype)
-        )
-        corrected = v / tf.cast(
-            correction(self.beta_2, self._curvature_updates), dtype
+        self.assign_add(m, (tf.cast(gradient, dtype) - m) * (1 - self.beta_1))
+        # The correction of v multiplies the step and ε, which are scalars.
+        scale = tf.cast(
+            correction(self.beta_2, self._curvature_updates)
+            ** (self.hessian_power / 2),
+            dtype,
         )
         if self.hessian_power == 1:
-            curvature = tf.sqrt(corrected)
+            curvature = tf.sqrt(v)
         else:
-            curvature = tf.pow(corrected, self.hessian_power / 2)
+            curvature = tf.pow(v, self.hessian_power / 2)
         self.assign_sub(
-            variable, step_size * m / (curvature + self._epsilon_in(dtype))
+            variable,
+            step_size
+            * scale
+            * m
+            / (curvature + scale * self._epsilon_in(dtype)),
         )
 
     def get_config(self):

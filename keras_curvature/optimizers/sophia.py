@@ -44,7 +44,7 @@ class Sophia(DiagonalCurvatureOptimizer):
 
     The update is the paper's, with D taken before it, so that no step divides
     by ε for want of an estimate. pytorch_optimizer's SophiaH with
-    lr = η ρ, p = ρ and eps = ε / ρ takes the same path; optax.contrib.sophia
+    lr = η / ρ, p = ρ and eps = ε / ρ takes the same path; optax.contrib.sophia
     divides m by 1 − β₁ᵗ and takes D after the update, so that its first
     `update_interval` steps have h = 0. With `bias_correction` m is divided by
     1 − β₁ᵗ and h by 1 − β₂ᵏ, with k the updates of h, and ρ clips the same
@@ -157,9 +157,7 @@ class Sophia(DiagonalCurvatureOptimizer):
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         m, h = self._momentums[index], self._diagonals[index]
-        self.assign_add(
-            m, (tf.cast(gradient, dtype) - m) * tf.cast(1 - self.beta_1, dtype)
-        )
+        self.assign_add(m, (tf.cast(gradient, dtype) - m) * (1 - self.beta_1))
         rho = tf.constant(self.rho, "float64")
         if self.bias_correction:
             # One factor on h stands for both corrections.

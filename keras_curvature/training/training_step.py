@@ -116,7 +116,7 @@ class LossTerm:
             total = reduction(values, values, self.sample_weight)
         coefficients = tape.gradient(total, values)
         if self.weight is not None:
-            coefficients *= tf.cast(self.weight, coefficients.dtype)
+            coefficients *= self.weight
         return coefficients
 
 
