@@ -1,0 +1,54 @@
+"""The networks that the figures are measured on, and data for them."""
+
+import keras
+import numpy as np
+
+
+def mlp():
+    """784-512-512-10, tanh, batches of 256."""
+    layers = [keras.Input((784,))]
+    for _ in range(2):
+        layers.append(keras.layers.Dense(512, activation="tanh"))
+    return keras.Sequential([*layers, keras.layers.Dense(10)])
+
+
+def cnn():
+    """Two pairs of convolutions on 32 x 32 x 3, relu, batches of 64."""
+    layers = [keras.Input((32, 32, 3))]
+    for filters in (32, 64):
+        for _ in range(2):
+            layers.append(
+                keras.layers.Conv2D(
+                    filters, 3, padding="same", activation="relu"
+                )
+            )
+        layers.append(keras.layers.MaxPooling2D())
+    layers += [keras.layers.Flatten(), keras.layers.Dense(128, "relu")]
+    return keras.Sequential([*layers, keras.layers.Dense(10)])
+
+
+def transformer(width=64, length=32):
+    """Two encoder blocks on 32 vectors of 64 numbers, batches of 32."""
+    inputs = signal = keras.Input((length, width))
+    for _ in range(2):
+        normed = keras.layers.RMSNormalization()(signal)
+        signal += keras.layers.MultiHeadAttention(4, width // 4)(normed, normed)
+        normed = keras.layers.RMSNormalization()(signal)
+        normed = keras.layers.Dense(4 * width, activation="gelu")(normed)
+        signal += keras.layers.Dense(width)(normed)
+    pooled = keras.layers.GlobalAveragePooling1D()(signal)
+    return keras.Model(inputs, keras.layers.Dense(10)(pooled))
+
+
+BATCH = {"mlp": 256, "cnn": 64, "transformer": 32}
+NETWORKS = {"mlp": mlp, "cnn": cnn, "transformer": transformer}
+
+
+def make(name):
+    """The network with seeded weights, and one random batch for it."""
+    keras.utils.set_random_seed(0)
+    model = NETWORKS[name]()
+    random = np.random.default_rng(0)
+    x = random.normal(size=(BATCH[name], *model.input_shape[1:]))
+    y = random.integers(0, 10, BATCH[name])
+    return model, x.astype("float32"), y
