@@ -3,13 +3,13 @@
 Both forms are x·C(x) with a distribution C, C(−x) = 1 − C(x). The formulas
 below know only the negative side, as functions of a = |x|, where nothing
 cancels: the tail a·C(−a), the slope d(x·C)/dx at −a, and the curvature, which
-is even. float32 and half precision are computed in float64, where plain
-expressions suffice; float64 needs the compensated ones.
+is even. The exponents are compensated, so each dtype needs no wider one.
 """
 
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.layers._base import (
@@ -23,11 +23,12 @@ from keras_curvature.layers.gaussian import bell, exp_of_sum
 _FAR = 40.0  # both tails are 0 in float64 beyond, and ∞ · 0 would be NaN
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 
-# (a + 4)·M(a) for the Mills ratio M(a) = Φ(−a)/φ(a) on 0 <= a <= 40, as a
-# polynomial in t = (a − 4)/(a + 4): the transformation of Shepherd and
-# Laframboise (1981). Chebyshev interpolation at 300 bits; relative error of
-# the truncation 8e-16. The accuracy tests hold it to mpmath.
-_MILLS = (
+# (a + 4)·M(a) for the Mills ratio M(a) = Φ(−a)/φ(a), as a polynomial in
+# t = (a − 4)/(a + 4): the transformation of Shepherd and Laframboise (1981).
+# Chebyshev interpolation at 300 bits, until φ underflows: on 0 <= a <= 40 with
+# relative error 8e-16, and on 0 <= a <= 15 with 1.3e-8. The accuracy tests
+# hold both to mpmath.
+_MILLS_FLOAT64 = (
     1.8932190633084849,
     -1.5237709108199717,
     0.9704095548677235,
@@ -50,16 +51,34 @@ _MILLS = (
     3.2379785109197877e-08,
     1.8919647438951575e-08,
 )
+_MILLS_FLOAT32 = (
+    1.8932190838138112,
+    -1.5237707909359477,
+    0.9704077559311388,
+    -0.4675445945966924,
+    0.15141585257272935,
+    -0.018863386479458042,
+    -0.008825770034811607,
+    0.003927589941593159,
+    0.0004737440193856807,
+    -0.0003147281994676371,
+)
+
+
+def _polynomial(coefficients, t):
+    """Σ coefficients[k]·tᵏ by Horner's rule."""
+    *lower, total = coefficients
+    for coefficient in reversed(lower):
+        total = total * t + coefficient
+    return total
 
 
 def mills_ratio(a):
-    """Φ(−a)/φ(a), the Gaussian tail over the density, for 0 <= a <= 40."""
-    v = 1.0 / (a + 4.0)
-    t = (a - 4.0) * v
-    total = tf.fill(tf.shape(t), tf.constant(_MILLS[-1], t.dtype))
-    for coefficient in reversed(_MILLS[:-1]):
-        total = total * t + coefficient
-    return total * v
+    """Φ(−a)/φ(a), the Gaussian tail over the density, where φ(a) > 0."""
+    wide = a.dtype == tf.float64
+    coefficients = _MILLS_FLOAT64 if wide else _MILLS_FLOAT32
+    shifted = a + 4.0
+    return _polynomial(coefficients, (a - 4.0) / shifted) / shifted
 
 
 class _ErfForm:
@@ -75,32 +94,19 @@ class _ErfForm:
         return times_square(_DENSITY * (2.0 - a * a), bell(a, 0.25))
 
 
-class _ErfFormForFloat32:
-    """The same in plain float64: its rounding, a²·2⁻⁵³, is far away."""
-
-    def tail(self, a):
-        return 0.5 * a * tf.math.erfc(math.sqrt(0.5) * a)
-
-    def slope(self, a):
-        upper = 0.5 * tf.math.erfc(math.sqrt(0.5) * a)
-        return upper - a * self._density(a)
-
-    def curvature(self, a):
-        return (2.0 - a * a) * self._density(a)
-
-    def _density(self, a):
-        return _DENSITY * tf.exp(-0.5 * a * a)
+# C(x) = σ(w(x)), w(x) = 2√(2/π)·(x + 0.044715 x³) = _W1·x + _W3·x³. Each is
+# split into leading bits, 10 and 12 of them, and the rest.
+_W1_TOP, _W1_REST = 1.595703125, 6.599660573071176e-05
+_W3_TOP, _W3_REST = 0.07135009765625, 4.718616350248776e-06
+_W1, _W3 = _W1_TOP + _W1_REST, _W3_TOP + _W3_REST
 
 
-# C(x) = σ(w(x)), w(x) = 2√(2/π)·(x + 0.044715 x³) = _W1·x + _W3·x³.
-# The second number of each pair is what float64 leaves out of the first.
-_W1, _W1_REST = 1.5957691216057308, -9.96930880911092e-17
-_W3, _W3_REST = 0.07135481627260025, -6.175149918155315e-19
-
-
-def _leading_bits(value, bits):
-    scale = 2.0 ** (bits - math.frexp(value)[1])
-    return round(value * scale) / scale
+# f''(−a) = σ'(w)·(2w' + a·w'' − a·w'²·tanh(w/2)) with tanh(w/2) = 1 − 2σ(−w).
+# This is the polynomial 2w' + a·w'' − a·w'², in powers of a − 3/2: beside the
+# zero of f'' at 1.4 powers of a would cancel.
+_BRACKET = np.polynomial.Polynomial(
+    [2 * _W1, -(_W1**2), 12 * _W3, -6 * _W1 * _W3, 0, -9 * _W3**2]
+)(np.polynomial.Polynomial([1.5, 1])).coef.tolist()
 
 
 class _TanhForm:
@@ -112,18 +118,16 @@ class _TanhForm:
 
     def slope(self, a):
         r = self._root(a)
-        q = 1.0 / (1.0 + r * r)
-        return times_square((1.0 - a * self._w_first(a) * q) * q, r)
+        p = 1.0 + r * r
+        return times_square((1.0 - a * self._w_first(a) / p) / p, r)
 
     def curvature(self, a):
         r = self._root(a)
-        q = 1.0 / (1.0 + r * r)
-        w_first = self._w_first(a)
-        half_tanh = (1.0 - r * r) * q
-        bracket = 2.0 * w_first + a * (
-            6.0 * _W3 * a - w_first * w_first * half_tanh
-        )
-        return times_square(bracket * q * q, r)
+        square = r * r
+        p = 1.0 + square
+        bracket = _polynomial(_BRACKET, a - 1.5)
+        bracket += 2.0 * a * tf.square(self._w_first(a)) * square / p
+        return times_square(bracket / (p * p), r)
 
     def _w_first(self, a):
         return _W1 + 3.0 * _W3 * a * a
@@ -135,24 +139,18 @@ class _TanhForm:
         )(a)
 
     def _compensated_root(self, a):
-        # On the grid of 1/64 h has 12 bits and h³ at most 36, so the products
-        # with the leading bits of _W1 and _W3 are exact.
-        h = tf.round(64.0 * a) * 0.015625
+        # With h on a grid of 1/16 and c ≈ h³ on one of 1/4, h³, the products
+        # with leading bits and their sum are exact, even in float32 up to
+        # w = 87, where its numbers end.
+        h = tf.round(16.0 * a) * 0.0625
         cube = h * h * h
-        top1, top3 = _leading_bits(_W1, 30), _leading_bits(_W3, 17)
-        rest1 = ((_W1 - top1) + _W1_REST) * h + (a - h) * _W1
-        rest3 = ((_W3 - top3) + _W3_REST) * cube
-        rest3 += _W3 * ((a - h) * (a * a + a * h + h * h))
-        return exp_of_sum(-0.5 * top1 * h, -0.5 * rest1) * exp_of_sum(
-            -0.5 * top3 * cube, -0.5 * rest3
+        c = tf.round(4.0 * cube) * 0.25
+        rest1 = _W1_REST * h + _W1 * (a - h)
+        rest3 = (cube - c) + (a - h) * (a * a + a * h + h * h)
+        rest3 = _W3_REST * c + _W3 * rest3
+        return exp_of_sum(
+            -0.5 * (_W1_TOP * h + _W3_TOP * c), -0.5 * (rest1 + rest3)
         )
-
-
-class _TanhFormForFloat32(_TanhForm):
-    """The same in plain float64: its rounding, w·2⁻⁵³, is far away."""
-
-    def _root(self, a):
-        return tf.exp((-0.5 * _W1) * a + (-0.5 * _W3) * (a * a * a))
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
@@ -201,27 +199,17 @@ class GELU(ElementwiseActivation):
                 f"Received: approximate={approximate!r}."
             )
         self.approximate = approximate
+        self._form = _TanhForm() if approximate else _ErfForm()
 
     def _value(self, x):
-        form, v = self._form(x)
-        tail = form.tail(tf.minimum(tf.abs(v), _FAR))
-        return tf.maximum(x, 0.0) - tf.cast(tail, x.dtype)
+        return tf.maximum(x, 0.0) - self._form.tail(tf.minimum(tf.abs(x), _FAR))
 
     def _first(self, x):
-        form, v = self._form(x)
-        slope = form.slope(tf.minimum(tf.abs(v), _FAR))
-        return tf.cast(tf.where(v < 0, slope, 1.0 - slope), x.dtype)
+        slope = self._form.slope(tf.minimum(tf.abs(x), _FAR))
+        return tf.where(x < 0, slope, 1.0 - slope)
 
     def _second(self, x):
-        form, v = self._form(x)
-        curvature = form.curvature(tf.minimum(magnitude(v), _FAR))
-        return tf.cast(curvature, x.dtype)
-
-    def _form(self, x):
-        if x.dtype == tf.float64:
-            return (_TanhForm() if self.approximate else _ErfForm()), x
-        form = _TanhFormForFloat32 if self.approximate else _ErfFormForFloat32
-        return form(), tf.cast(x, tf.float64)
+        return self._form.curvature(tf.minimum(magnitude(x), _FAR))
 
     def get_config(self):
         return {**super().get_config(), "approximate": self.approximate}

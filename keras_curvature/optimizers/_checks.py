@@ -24,3 +24,10 @@ def checked_integer(name, value, minimum):
             f"`{name}` must be an integer ≥ {minimum}. Received: {value!r}."
         )
     return int(value)
+
+
+def checked_flag(name, value):
+    """The argument, if it is a bool."""
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be a bool. Received: {value!r}.")
+    return value
