@@ -86,16 +86,14 @@ def _keras_step(network, optimizer, jit, clock):
     """A function that times n training steps of `fit`'s own function."""
     import keras
     import tensorflow as tf
-    from _networks import NETWORKS, batch
+    from _networks import make
 
-    keras.utils.set_random_seed(0)
-    model, shape = NETWORKS[network]()
+    model, x, y = make(network)
     model.compile(
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit,
     )
-    x, y = batch(shape)
     data = tf.data.Dataset.from_tensors((x, y)).cache().repeat()
     model.make_train_function()
     train = model.train_function
