@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.curvature import not_recorded
 from keras_curvature.optimizers._amortize import amortize
+from keras_curvature.optimizers._arguments import gradients_and_variables
 from keras_curvature.optimizers._checks import (
     checked_integer,
     checked_number,
@@ -19,6 +20,7 @@ from keras_curvature.optimizers._replicas import (
 from keras_curvature.optimizers._skipping import (
     SkipsNonFiniteSteps,
     all_finite,
+    all_finite_on_replicas,
 )
 
 
@@ -103,19 +105,12 @@ class DiagonalCurvatureOptimizer(
         ]
 
     def apply(self, grads, trainable_variables=None):
-        if trainable_variables is None:
-            trainable_variables = self._trainable_variables
-        variables = list(trainable_variables)
-        if not self.built:
-            with keras.name_scope(self.name, caller=self):
-                self.build(variables)
-        grads = list(grads)
-        # Variables that are overwritten by their gradient have no curvature.
-        places = [
-            i
-            for i, (g, v) in enumerate(zip(grads, variables, strict=True))
-            if g is not None and not self._overwrite_variable_with_gradient(v)
-        ]
+        grads, variables, places = gradients_and_variables(
+            self, grads, trainable_variables
+        )
+        if not places:
+            super().apply(grads, variables)
+            return
         compute = self._estimator.record(
             self, [grads[i] for i in places], [variables[i] for i in places]
         )
@@ -126,7 +121,7 @@ class DiagonalCurvatureOptimizer(
             state, values, updated, finite = self._new_state(
                 compute, [variables[i] for i in places]
             )
-            finite &= all_finite([grads[i] for i in places])
+            finite &= all_finite_on_replicas([grads[i] for i in places])
 
             def step(grads, values, updated):
                 for variable, value in zip(state, values, strict=True):
@@ -146,8 +141,8 @@ class DiagonalCurvatureOptimizer(
         diagonals = [self._diagonals[i] for i in places]
         due = self._is_due()
         if replica_count() > 1 or self.gradient_accumulation_steps:
-            accumulated = [
-                self._accumulated[i] for i in places if self._accumulated
+            accumulated = self._accumulated and [
+                self._accumulated[i] for i in places
             ]
             return self._new_state_of_parts(
                 due, compute, variables, diagonals, accumulated

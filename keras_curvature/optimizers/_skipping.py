@@ -4,7 +4,11 @@ import warnings
 
 import tensorflow as tf
 
-from keras_curvature.optimizers._replicas import cond_on_all_replicas
+from keras_curvature.optimizers._replicas import (
+    cond_on_all_replicas,
+    replica_count,
+    sum_over_replicas,
+)
 
 
 def all_finite(tensors):
@@ -12,6 +16,15 @@ def all_finite(tensors):
     return tf.reduce_all(
         [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors]
     )
+
+
+def all_finite_on_replicas(tensors):
+    """The same of the tensors of all replicas, which may differ."""
+    finite = all_finite(tensors)
+    if replica_count() == 1:
+        return finite
+    (count,) = sum_over_replicas([tf.cast(finite, tf.int32)])
+    return tf.equal(count, replica_count())
 
 
 class SkipsNonFiniteSteps:

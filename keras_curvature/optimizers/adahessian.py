@@ -8,6 +8,7 @@ from keras_curvature.optimizers._base import (
     correction,
 )
 from keras_curvature.optimizers._checks import (
+    checked_flag,
     checked_integer,
     checked_number,
 )
@@ -125,7 +126,9 @@ class AdaHessian(DiagonalCurvatureOptimizer):
                 f"with momentum. Received: {hessian_power}."
             )
         self.probes = checked_integer("probes", probes, minimum=1)
-        self.spatial_averaging = bool(spatial_averaging)
+        self.spatial_averaging = checked_flag(
+            "spatial_averaging", spatial_averaging
+        )
         self._estimator = Hutchinson(self.probes, self.seed)
 
     def _spatial_axes(self, variable):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.curvature import curvature_of, not_recorded
 from keras_curvature.optimizers._amortize import amortize
+from keras_curvature.optimizers._arguments import gradients_and_variables
 from keras_curvature.optimizers._checks import (
     checked_flag,
     checked_integer,
@@ -138,24 +139,9 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
             ]
 
     def apply(self, grads, trainable_variables=None):
-        if trainable_variables is None:
-            trainable_variables = self._trainable_variables
-        grads, variables = list(grads), list(trainable_variables)
-        if len(grads) != len(variables):
-            raise ValueError(
-                "`grads` must hold one gradient for each variable. Received: "
-                f"{len(grads)} gradients for {len(variables)} variables. "
-                "Without `trainable_variables` the optimizer must have been "
-                "built: call `build(variables)` first."
-            )
-        self.build(variables)
-        self._check_variables_are_known(variables)
-        # Variables that are overwritten by their gradient have none.
-        places = [
-            i
-            for i, (g, v) in enumerate(zip(grads, variables, strict=True))
-            if g is not None and not self._overwrite_variable_with_gradient(v)
-        ]
+        grads, variables, places = gradients_and_variables(
+            self, grads, trainable_variables
+        )
         plain = self.curvature_weight == 0 and self.gradient_weight == 1
         if plain or not places:
             self.inner_optimizer.apply(grads, variables)

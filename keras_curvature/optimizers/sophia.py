@@ -7,7 +7,7 @@ from keras_curvature.optimizers._base import (
     DiagonalCurvatureOptimizer,
     correction,
 )
-from keras_curvature.optimizers._checks import checked_number
+from keras_curvature.optimizers._checks import checked_flag, checked_number
 from keras_curvature.optimizers._gauss_newton_bartlett import (
     GaussNewtonBartlett,
 )
@@ -144,7 +144,7 @@ class Sophia(DiagonalCurvatureOptimizer):
                 f"Received: {estimator!r}."
             )
         self.estimator = estimator
-        self.bias_correction = bool(bias_correction)
+        self.bias_correction = checked_flag("bias_correction", bias_correction)
         if estimator == "hutchinson":
             self._estimator = Hutchinson(probes=1, seed=self.seed)
         else:
