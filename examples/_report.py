@@ -17,20 +17,22 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 
 # Of Okabe and Ito's palette, which colour-blind readers can tell apart.
-GREY, ORANGE, GREEN, BLUE = "#555555", "#E69F00", "#009E73", "#0072B2"
+GREY, ORANGE, GREEN = "#555555", "#E69F00", "#009E73"
+BLUE, PURPLE = "#0072B2", "#CC79A7"
 
 
 class Method(NamedTuple):
     """An optimizer to compare.
 
     `passes` says how often one step differentiates: once for a gradient,
-    twice for a gradient and its product with the Hessian. Budgets are counted
-    in passes over the data, so a step that costs twice is taken half as often.
+    twice for a gradient and a product with the Hessian, 1.1 times where that
+    product is renewed on every tenth step. Budgets are counted in passes over
+    the data, so a step that costs twice is taken half as often.
     """
 
     make: Callable
     rates: tuple
-    passes: int
+    passes: float
     color: str
     line: str = "-"
 
@@ -75,7 +77,7 @@ def compare(methods, make_model, budget, seeds, choose_by, measure, **fit):
                 _restart(model, make_model, state, rate, seed)
                 began = time.perf_counter()
                 history = model.fit(
-                    epochs=budget // method.passes,
+                    epochs=round(budget / method.passes),
                     callbacks=[progress],
                     verbose=0,
                     **fit,
@@ -205,10 +207,12 @@ def use_log_scale(axes):
 
 def save_plot(figure, folder, name):
     """Writes a PNG with the legend of its first axes below; its path."""
+    lines, methods = figure.axes[0].get_legend_handles_labels()
     figure.legend(
-        *figure.axes[0].get_legend_handles_labels(),
+        lines,
+        methods,
         loc="outside lower center",
-        ncols=2,
+        ncols=-(-len(methods) // 2),
         frameon=False,
     )
     path = pathlib.Path(folder, name)

@@ -19,6 +19,7 @@ from _report import (
     GREEN,
     GREY,
     ORANGE,
+    PURPLE,
     Method,
     arguments,
     compare,
@@ -29,39 +30,28 @@ from _report import (
     save_plot,
     use_log_scale,
 )
+from keras.optimizers import SGD, Adam
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_curvature.layers import Tanh
-from keras_curvature.optimizers import SecondOrderGradient
+from keras_curvature.optimizers import AdaHessian, SecondOrderGradient, Sophia
 
 
 def sgd(rate):
-    return keras.optimizers.SGD(rate, momentum=0.9)
+    return SGD(rate, momentum=0.9)
 
 
-def adam(rate):
-    return keras.optimizers.Adam(rate)
-
-
-def curved(optimizer):
-    return SecondOrderGradient(optimizer, normalize=True)
+def curved_sgd(rate):
+    return SecondOrderGradient(sgd(rate), normalize=True)
 
 
 METHODS = {
     "SGD": Method(sgd, (0.3, 0.1, 0.03), 1, GREY, "--"),
-    "Adam": Method(
-        keras.optimizers.Adam, (0.01, 0.003, 0.001), 1, ORANGE, "--"
-    ),
-    "SecondOrderGradient(SGD)": Method(
-        lambda rate: curved(sgd(rate)), (0.3, 0.1, 0.03), 2, BLUE
-    ),
-    "SecondOrderGradient(Adam)": Method(
-        lambda rate: curved(keras.optimizers.Adam(rate)),
-        (0.01, 0.003, 0.001),
-        2,
-        GREEN,
-    ),
+    "Adam": Method(Adam, (0.01, 0.003, 0.001), 1, ORANGE, "--"),
+    "SecondOrderGradient(SGD)": Method(curved_sgd, (0.3, 0.1, 0.03), 2, BLUE),
+    "AdaHessian": Method(AdaHessian, (0.3, 0.1, 0.03), 2, GREEN),
+    "Sophia": Method(Sophia, (0.003, 0.001, 0.0003), 1.1, PURPLE),
 }
 
 LOAD_AND_PREDICT = """
