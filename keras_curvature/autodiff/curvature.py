@@ -22,6 +22,24 @@ def curvature_of(gradients, variables):
 
     Raises:
         RuntimeError: if the gradients are eager and no tape is open.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+    from keras_curvature.autodiff import curvature_of
+
+    w = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def step(v):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(w**3)
+        gradients = tape.gradient(loss, [w])
+        return curvature_of(gradients, [w]).hessian_vector_product([v])
+
+    step(tf.constant([1.0, 1.0]))  # [[6, 12]], the Hessian is diag(6 w)
+    ```
     """
     tape = CurvatureTape.current()
     if tape is not None:

@@ -155,7 +155,8 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
             gradients = self._global_gradients([grads[i] for i in places])
             products = self._products(curvature, gradients)
             directions = self._directions(gradients, products)
-            for i, direction in zip(places, directions, strict=True):
+            clipped = self._clipped(directions)
+            for i, direction in zip(places, clipped, strict=True):
                 grads[i] = self._share(direction)
             held = self._held(curvature)
 
@@ -184,6 +185,12 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
     def _share(self, direction):
         """One replica's part, in the units the inner optimizer expects."""
         return _times(direction, self._scale / replica_count())
+
+    def _clipped(self, directions):
+        """Clipped as a whole, where each replica would clip its own part."""
+        if replica_count() == 1:
+            return directions
+        return self.inner_optimizer._clip_gradients(directions)
 
     def _directions(self, gradients, products):
         directions = [_times(g, self.gradient_weight) for g in gradients]

@@ -13,4 +13,15 @@ class Functional(CurvatureTrainStep, keras.Model):
     is first called with inputs and outputs: were that class
     `keras_curvature.Model` itself, no subclass of it could be written
     afterwards.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_curvature
+
+    inputs = keras.Input((2,))
+    model = keras_curvature.Model(inputs, keras.layers.Dense(1)(inputs))
+    isinstance(model, keras_curvature.training.Functional)  # True
+    ```
     """
