@@ -59,6 +59,12 @@ def _install():
         _replace_lookup()
         _replace(*_tensorflow.MOMENTS, exact_moments, _where_recorded)
         _replace(*_tensorflow.CTC, refuse_ctc)
+        # TensorFlow's own gradients of a function are not used here, and those
+        # that are made here are not kept for it.
+        _replace(
+            *_tensorflow.FUNCTION_GRADIENT,
+            _tensorflow.construct_function_gradient,
+        )
         _replace(BatchNormalization, "_compose_transforms", refuse_renorm)
     _open_contexts += 1
 
