@@ -26,6 +26,11 @@ FUNCTION_GRADIENT = (
     concrete_function._DelayedRewriteGradientFunctions,
     "forward_backward",
 )
+TAPE_FUNCTIONS = (
+    concrete_function.ConcreteFunction,
+    "_select_forward_and_backward_functions",
+)
+_select_tape_functions = getattr(*TAPE_FUNCTIONS)
 _MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 
 
@@ -95,3 +100,16 @@ def construct_function_gradient(functions, output_count=None):
     if output_count is None:
         output_count = functions._num_inference_outputs
     return functions._construct_forward_backward(output_count)
+
+
+def select_tape_functions(function, kept, *args, **kwargs):
+    """What `TAPE_FUNCTIONS` does, with the gradients kept in two dicts."""
+    own = function._first_order_tape_functions
+    own_higher = function._higher_order_tape_functions
+    function._first_order_tape_functions = kept[0]
+    function._higher_order_tape_functions = kept[1]
+    try:
+        return _select_tape_functions(function, *args, **kwargs)
+    finally:
+        function._first_order_tape_functions = own
+        function._higher_order_tape_functions = own_higher

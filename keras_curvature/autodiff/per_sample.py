@@ -50,7 +50,7 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
 
     def one_sample(sample, vectorized=True):
         sample = tf.nest.map_structure(lambda t: t[tf.newaxis], sample)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=not vectorized) as tape:
             tape.watch(sources)
             outputs = tf.convert_to_tensor(outputs_fn(sample))
             _refuse_without_batch(outputs)
