@@ -7,6 +7,7 @@ says what broke when TensorFlow moves one of these names.
 """
 
 import tensorflow as tf
+from tensorflow.python.eager.polymorphic_function import concrete_function
 from tensorflow.python.framework import ops, registry
 from tensorflow.python.ops import (
     control_flow_util,
@@ -20,6 +21,16 @@ from tensorflow.python.util import tf_decorator
 # of `tf.nn.ctc_loss`.
 MOMENTS = (nn_impl, "moments")
 CTC = (ctc_ops, "ctc_loss_and_grad")
+# The method that finds the gradient of a `tf.function`, and keeps it.
+FUNCTION_GRADIENT = (
+    concrete_function._DelayedRewriteGradientFunctions,
+    "forward_backward",
+)
+TAPE_FUNCTIONS = (
+    concrete_function.ConcreteFunction,
+    "_select_forward_and_backward_functions",
+)
+_select_tape_functions = getattr(*TAPE_FUNCTIONS)
 _MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 
 
@@ -74,3 +85,31 @@ def registered_gradient(operation_type):
 def innermost_graph():
     """The graph that operations are added to, or None where they run."""
     return None if tf.executing_eagerly() else ops.get_default_graph()
+
+
+def operations_within(graph):
+    """The operations of a graph and of the functions that it calls."""
+    yield from graph.get_operations()
+    for function in graph._functions.values():
+        if getattr(function, "graph", None) is not None:
+            yield from operations_within(function.graph)
+
+
+def construct_function_gradient(functions, output_count=None):
+    """What `FUNCTION_GRADIENT` does, without the gradients that it keeps."""
+    if output_count is None:
+        output_count = functions._num_inference_outputs
+    return functions._construct_forward_backward(output_count)
+
+
+def select_tape_functions(function, kept, *args, **kwargs):
+    """What `TAPE_FUNCTIONS` does, with the gradients kept in two dicts."""
+    own = function._first_order_tape_functions
+    own_higher = function._higher_order_tape_functions
+    function._first_order_tape_functions = kept[0]
+    function._higher_order_tape_functions = kept[1]
+    try:
+        return _select_tape_functions(function, *args, **kwargs)
+    finally:
+        function._first_order_tape_functions = own
+        function._higher_order_tape_functions = own_higher

@@ -1,8 +1,11 @@
 """Jacobians of each sample's outputs by the variables."""
 
+import functools
+
 import tensorflow as tf
 
 from keras_curvature.autodiff._base import as_tf_variable
+from keras_curvature.autodiff._tensorflow import operations_within
 from keras_curvature.autodiff.hessian import refuse_unconnected
 
 
@@ -45,9 +48,9 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
     variables = list(variables)
     sources = [as_tf_variable(v) for v in variables]
 
-    def one_sample(sample):
+    def one_sample(sample, vectorized=True):
         sample = tf.nest.map_structure(lambda t: t[tf.newaxis], sample)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=not vectorized) as tape:
             tape.watch(sources)
             outputs = tf.convert_to_tensor(outputs_fn(sample))
             _refuse_without_batch(outputs)
@@ -60,18 +63,26 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
                 tf.reshape(r, shape + v.shape)
                 for r, v in zip(rows, sources, strict=True)
             ]
-        rows = tape.jacobian(outputs, sources)
+        rows = tape.jacobian(outputs, sources, experimental_use_pfor=vectorized)
         refuse_unconnected(rows, variables, "The outputs")
         return outputs, [tf.convert_to_tensor(r) for r in rows]
 
+    def vectorizable(sample):
+        results = one_sample(sample)
+        if _has_grouped_convolution(tf.compat.v1.get_default_graph()):
+            raise ValueError("a grouped convolution cannot be vectorised")
+        return results
+
     try:
         return tf.vectorized_map(
-            one_sample, inputs, fallback_to_while_loop=False
+            vectorizable, inputs, fallback_to_while_loop=False
         )
     except ValueError:
-        # An operation that cannot be vectorised, or an error of the caller's,
-        # which is raised again here.
-        return _one_by_one(one_sample, inputs)
+        # An operation that TensorFlow cannot vectorise, or vectorises wrongly,
+        # or an error of the caller's, which is raised again here.
+        return _one_by_one(
+            functools.partial(one_sample, vectorized=False), inputs
+        )
 
 
 def _one_by_one(one_sample, inputs):
@@ -90,3 +101,17 @@ def _refuse_without_batch(outputs):
             "Received: for a batch of one, a tensor of shape "
             f"{tuple(outputs.shape)}."
         )
+
+
+def _has_grouped_convolution(graph):
+    """Whether a graph convolves with fewer channels than its input has."""
+    return any(
+        op.type in ("Conv2D", "Conv3D")
+        and _input_channels(op) != op.inputs[1].shape[-2]
+        for op in operations_within(graph)
+    )
+
+
+def _input_channels(convolution):
+    channels_last = convolution.get_attr("data_format").endswith(b"C")
+    return convolution.inputs[0].shape[-1 if channels_last else 1]

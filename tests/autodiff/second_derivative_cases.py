@@ -2,6 +2,7 @@
 its mathematics, and what its second derivative is expected to be."""
 
 import dataclasses
+import tempfile
 from collections.abc import Callable
 
 import keras
@@ -701,6 +702,32 @@ def _images():
     return rows
 
 
+def _saved():
+    """A layer that runs a SavedModel, its gradient restored from the file."""
+
+    def make():
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                layers.Dense(3, activation="tanh"),
+                layers.LayerNormalization(),
+            ]
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            model.export(folder, verbose=False)
+            return layers.TFSMLayer(folder, call_endpoint="serve")
+
+    return [
+        Case(
+            "layers.TFSMLayer",
+            "LayerNormalization",
+            make,
+            ((4,),),
+            lambda f, t, training: f(t[0]),
+        )
+    ]
+
+
 _NO_NUMBERS = {
     "CategoryEncoding": "its input are integers",
     "Discretization": "piecewise constant",
@@ -945,6 +972,7 @@ CASES = [
     *_merging(),
     *_audio(),
     *_images(),
+    *_saved(),
     *_without_numbers(),
     *_activations(),
     *_losses(),

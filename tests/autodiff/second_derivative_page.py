@@ -15,7 +15,8 @@ _INTRODUCTION = """# Second derivatives of Keras layers
 What the second derivatives of this package are for every layer, activation
 and loss that Keras {keras} exports on TensorFlow {tensorflow}. Written by
 
-    KERAS_CURVATURE_TABLE=write pytest tests/autodiff/test_second_derivatives_table.py
+    export KERAS_CURVATURE_TABLE=write
+    pytest tests/autodiff/test_second_derivatives_table.py
 
 The truth is central differences of the gradient, extrapolated by Richardson's
 rule, in float64. *Exact* means a relative error of at most 1e-7 in the maximum

@@ -120,6 +120,7 @@ class Measurement:
     def __init__(self, case, jit=False, seed=11):
         keras.utils.set_random_seed(seed)
         self.case, self.jit = case, jit or case.kernels == "jit"
+        self._compiled = {}
         with default_dtype(case.dtype):
             self.subject = Subject(case)
             if self.jit:
@@ -156,15 +157,14 @@ class Measurement:
     def _gradients(self, variables):
         if not self.jit:
             return self._taped_gradients(variables)
-        return self._compiled_gradients(tuple(variables))()
-
-    @functools.lru_cache(maxsize=2)
-    def _compiled_gradients(self, variables):
-        return tf.function(
-            lambda: self._taped_gradients(variables),
-            jit_compile=True,
-            autograph=False,
-        )
+        key = len(variables)
+        if key not in self._compiled:
+            self._compiled[key] = tf.function(
+                lambda: self._taped_gradients(variables),
+                jit_compile=True,
+                autograph=False,
+            )
+        return self._compiled[key]()
 
     def _moved(self, step, evaluate):
         for value, vector in zip(self.values, self.vectors, strict=True):

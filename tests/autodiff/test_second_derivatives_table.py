@@ -3,7 +3,8 @@
 Every row is measured from the gradient graph and by eager tapes. A sample of
 rows is measured in the other ways as well; with
 
-    KERAS_CURVATURE_TABLE=write pytest tests/autodiff/test_second_derivatives_table.py
+    export KERAS_CURVATURE_TABLE=write
+    pytest tests/autodiff/test_second_derivatives_table.py
 
 that is the first row of every export, and docs/second-derivatives.md is
 written anew, with the errors that were measured.

@@ -9,6 +9,7 @@ thread afterwards, see TensorFlow as it was.
 import contextlib
 import functools
 import threading
+import weakref
 
 from keras.layers import BatchNormalization
 
@@ -34,6 +35,9 @@ _thread = _Thread()
 _lock = threading.Lock()
 _open_contexts = 0
 _restore = contextlib.ExitStack()
+# Exact gradients of `tf.function`s for tapes, beside those that TensorFlow
+# keeps for itself.
+_tape_functions = weakref.WeakKeyDictionary()
 
 
 @contextlib.contextmanager
@@ -59,6 +63,13 @@ def _install():
         _replace_lookup()
         _replace(*_tensorflow.MOMENTS, exact_moments, _where_recorded)
         _replace(*_tensorflow.CTC, refuse_ctc)
+        # TensorFlow's own gradients of a function are not used here, and those
+        # that are made here are not kept for it.
+        _replace(
+            *_tensorflow.FUNCTION_GRADIENT,
+            _tensorflow.construct_function_gradient,
+        )
+        _replace(*_tensorflow.TAPE_FUNCTIONS, _select_tape_functions)
         _replace(BatchNormalization, "_compose_transforms", refuse_renorm)
     _open_contexts += 1
 
@@ -97,6 +108,11 @@ def _where_recorded():
     return _in_this_thread() and (
         _thread.graphs[-1] is _tensorflow.innermost_graph()
     )
+
+
+def _select_tape_functions(function, *args, **kwargs):
+    kept = _tape_functions.setdefault(function, ({}, {}))
+    return _tensorflow.select_tape_functions(function, kept, *args, **kwargs)
 
 
 def _replace(owner, name, replacement, applies=_in_this_thread):

@@ -59,7 +59,7 @@ def _lies_between_mean_and_variance(operation):
 
 def _is_named_as_moments_does(operation):
     """The operation's and its neighbours' names, if it was loaded."""
-    if not any("saved_model" in f.filename for f in operation.traceback or ()):
+    if operation.traceback:
         return False
     scope, _, name = operation.name.rpartition("/")
     graph = operation.graph

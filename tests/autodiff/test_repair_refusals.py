@@ -1,0 +1,115 @@
+"""What has no right second derivative is refused by name."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_curvature.autodiff import (
+    GradientGraph,
+    SecondDerivativeError,
+    hessian_vector_product,
+)
+from keras_curvature.optimizers import SecondOrderGradient
+
+
+@pytest.fixture
+def w():
+    rng = np.random.default_rng(0)
+    return tf.Variable(rng.uniform(0.5, 1.5, size=(3, 3)))
+
+
+def by_graph(loss, w):
+    @tf.function(autograph=False)
+    def product():
+        with tf.GradientTape() as tape:
+            value = loss(w)
+        gradients = tape.gradient(value, [w])
+        return GradientGraph(gradients, [w]).hessian_vector_product([w])
+
+    return product()
+
+
+def by_tapes(loss, w):
+    return hessian_vector_product(lambda: loss(w), [w], [tf.ones_like(w)])
+
+
+def by_tapes_in_function(loss, w):
+    return tf.function(lambda: by_tapes(loss, w), autograph=False)()
+
+
+WAYS = [by_graph, by_tapes, by_tapes_in_function]
+recomputed = tf.recompute_grad(lambda x: tf.sin(x * x))
+REFUSED = {
+    "recompute_grad": lambda w: tf.reduce_sum(recomputed(1.0 * w) ** 2),
+    "py_function": lambda w: tf.reduce_sum(
+        tf.py_function(lambda x: tf.sin(x) ** 2, [w * w], tf.float64) ** 2
+    ),
+    "MaxPoolGradWithArgmax": lambda w: tf.reduce_sum(
+        tf.nn.max_pool_with_argmax(
+            tf.reshape(w * w, (1, 3, 3, 1)), 2, 1, "SAME"
+        )[0]
+        ** 2
+    ),
+    "FractionalMaxPoolGrad": lambda w: tf.reduce_sum(
+        tf.nn.fractional_max_pool(tf.reshape(w * w, (1, 3, 3, 1)), 1.4, seed=3)[
+            0
+        ]
+        ** 2
+    ),
+    "SparseSegmentMeanGrad": lambda w: tf.reduce_sum(
+        tf.sparse.segment_mean(w * w, [0, 0, 1], [0, 0, 1]) ** 3
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("operation", REFUSED)
+def test_what_cannot_be_mended_is_refused_by_name(operation, way, w):
+    with pytest.raises(SecondDerivativeError, match="Instead: ") as error:
+        way(REFUSED[operation], w)
+    assert operation in str(error.value)
+
+
+@pytest.mark.parametrize("way", [by_graph, by_tapes_in_function])
+def test_numpy_code_in_a_graph_is_refused(way, w):
+    with pytest.raises(SecondDerivativeError, match="numpy_function"):
+        way(
+            lambda w: tf.reduce_sum(
+                w * w * tf.numpy_function(np.sin, [w * w], tf.float64)
+            ),
+            w,
+        )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_fit_refuses_with_the_name_of_the_layer():
+    class Bottleneck(keras.layers.Layer):
+        def call(self, x):
+            return tf.nn.max_pool_with_argmax(x, 2, 2, "SAME")[0]
+
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(2, 2),
+            Bottleneck(name="narrow"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, activation="tanh"),
+        ]
+    )
+    model.compile(SecondOrderGradient("sgd"), "mse")
+    with pytest.raises(SecondDerivativeError, match="narrow"):
+        model.fit(np.ones((2, 4, 4, 1)), np.ones((2, 1)), verbose=0)
+
+
+def test_first_order_training_of_a_refused_model_works():
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(4),
+            keras.layers.BatchNormalization(renorm=True),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
