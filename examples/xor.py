@@ -32,7 +32,7 @@ from keras_curvature.optimizers import SecondOrderGradient
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "float32")
 Y = np.array([[0], [1], [1], [0]], "float32")
-STEPS = 20  # updates that count as one epoch, each with all four points
+STEPS = 50  # updates that count as one epoch, each with all four points
 
 METHODS = {
     "gradient descent": Method(SGD, (10.0, 3.0, 1.0), 1, GREY, "--"),

@@ -30,7 +30,7 @@ def check_table_and_plot(printed, plot):
 
 
 @pytest.mark.parametrize(
-    ("script", "passes"), [("xor.py", 80), ("regression.py", 2)]
+    ("script", "passes"), [("xor.py", 200), ("regression.py", 2)]
 )
 def test_example_writes_a_table_and_a_plot(script, passes, tmp_path):
     printed = run(script, f"--passes={passes}", f"--plots={tmp_path}")
