@@ -15,7 +15,9 @@ class Flattening:
 
     def __init__(self, variables):
         self._shapes = [tuple(v.shape) for v in variables]
-        self._dtypes = [keras.backend.standardize_dtype(v.dtype) for v in variables]
+        self._dtypes = [
+            keras.backend.standardize_dtype(v.dtype) for v in variables
+        ]
         self._sizes = [math.prod(shape) for shape in self._shapes]
         self.size = sum(self._sizes)
         self.dtype = tf.as_dtype(keras.backend.result_type(*self._dtypes))

@@ -54,9 +54,9 @@ def inverse_hessian_product(vector, steps, changes, pairs):
     )
     scale = curvatures[newest] / dot(changes[newest], changes[newest])
     vector *= tf.where(count > 0, scale, tf.ones_like(scale))
-    return tf.while_loop(
-        lambda age, _: age >= 0, forward, (count - 1, vector)
-    )[1]
+    return tf.while_loop(lambda age, _: age >= 0, forward, (count - 1, vector))[
+        1
+    ]
 
 
 def store_pair(step, change, steps, changes, pairs):

@@ -158,9 +158,7 @@ def _narrow(search, trial, rules):
     # While no step of sufficient decrease and non-negative slope is known,
     # ψ(α) = φ(α) − φ(0) − μ α φ'(0) takes the place of φ (section 2).
     tilt = tf.where(
-        auxiliary
-        & (trial.loss <= search.low.loss)
-        & (trial.loss > required),
+        auxiliary & (trial.loss <= search.low.loss) & (trial.loss > required),
         slope,
         0.0,
     )

@@ -133,7 +133,7 @@ class ReverseCommunication(keras.optimizers.Optimizer):
             name: tf.convert_to_tensor(variable)
             for name, variable in self._state.items()
         }
-        weights, state = self._step(state, evaluation)
+        weights, state = self._run(state, evaluation)
         assign_on_replicas(
             [*self._trainable_variables, *self._state.values()],
             [*self._flattening.unflatten(weights), *state.values()],
@@ -166,6 +166,16 @@ class ReverseCommunication(keras.optimizers.Optimizer):
     def _curvature(self, gradients):
         """What a method needs besides loss and gradient."""
         return None
+
+    def _run(self, state, evaluation):
+        """`_step`, as a graph where it would run operation by operation."""
+        if not tf.executing_eagerly() or evaluation.curvature is not None:
+            return self._step(state, evaluation)
+        if self._compiled is None:
+            self._compiled = tf.function(self._step)
+        return self._compiled(state, evaluation)
+
+    _compiled = None
 
     def _step(self, state, evaluation):
         """The weights and the state after one batch."""
@@ -202,9 +212,9 @@ class ReverseCommunication(keras.optimizers.Optimizer):
         phase, status = state["phase"], state["status"]
         moved = tf.reduce_any(evaluation.weights != state["trial"])
         returned = (state["resumed"] > 0) | moved
-        same = tf.reduce_all(
-            evaluation.weights == state["point"]
-        ) & _is_same(state, evaluation)
+        same = tf.reduce_all(evaluation.weights == state["point"]) & _is_same(
+            state, evaluation
+        )
         failed = status >= FIRST_ERROR
         fresh = (phase == START) | (returned & (~same | failed))
         if not in_xla_context():
@@ -240,10 +250,8 @@ class ReverseCommunication(keras.optimizers.Optimizer):
         finite = _is_finite(evaluation)
         return {name: tf.zeros_like(t) for name, t in state.items()} | {
             "phase": tf.constant(CONFIRM, tf.int64),
-            "status": tf.where(
-                finite,
-                tf.constant(Status.RUNNING, tf.int64),
-                tf.constant(Status.NON_FINITE, tf.int64),
+            "status": either(
+                finite, Status.RUNNING, Status.NON_FINITE, state["status"]
             ),
             "evaluations": state["evaluations"],
             "loss": evaluation.loss,
@@ -256,15 +264,12 @@ class ReverseCommunication(keras.optimizers.Optimizer):
     def _compare(self, state, same):
         """After a second evaluation of the accepted point."""
         confirmed = state["phase"] == CONFIRM
-        status = tf.where(confirmed, int(Status.RUNNING), int(Status.PRECISION))
-        status = tf.where(same, status, int(Status.BATCHES))
+        status = either(
+            confirmed, Status.RUNNING, Status.PRECISION, state["status"]
+        )
         return state | {
-            "phase": tf.where(
-                confirmed & same,
-                tf.constant(CHOOSE, tf.int64),
-                state["phase"],
-            ),
-            "status": tf.cast(status, tf.int64),
+            "phase": either(confirmed & same, CHOOSE, state["phase"]),
+            "status": either(same, status, Status.BATCHES),
         }
 
     def _noise(self, state):
@@ -274,7 +279,7 @@ class ReverseCommunication(keras.optimizers.Optimizer):
         outputs, whose size the initial loss tells.
         """
         scale = tf.sqrt(tf.abs(state["loss"] * state["initial_loss"]))
-        return 10 * _epsilon(state) * tf.maximum(tf.abs(state["loss"]), scale)
+        return 10 * epsilon(state) * tf.maximum(tf.abs(state["loss"]), scale)
 
     def _raise_on_error(self, status):
         """The error in a step, where XLA does not leave it out."""
@@ -376,6 +381,15 @@ class ReverseCommunication(keras.optimizers.Optimizer):
         }
 
 
+def either(condition, yes, no, like=None):
+    """`tf.where` whose Python numbers take the dtype of the tensors."""
+    like = next(t for t in (like, yes, no) if tf.is_tensor(t))
+    yes, no = (
+        t if tf.is_tensor(t) else tf.constant(t, like.dtype) for t in (yes, no)
+    )
+    return tf.where(condition, yes, no)
+
+
 def largest(vector):
     """Largest absolute entry, as a float64 scalar."""
     return tf.cast(tf.reduce_max(tf.abs(vector)), tf.float64)
@@ -392,9 +406,9 @@ def _is_same(state, evaluation):
 
     Data in another order differ by rounding; other data differ in both.
     """
-    tolerance = tf.sqrt(_epsilon(state))
+    tolerance = tf.sqrt(epsilon(state))
     old, new = state["loss"], evaluation.loss
-    change = tf.abs(new - old) - 100 * _epsilon(state) * tf.abs(
+    change = tf.abs(new - old) - 100 * epsilon(state) * tf.abs(
         state["initial_loss"]
     )
     same_loss = change <= tolerance * tf.maximum(tf.abs(old), tf.abs(new))
@@ -403,7 +417,7 @@ def _is_same(state, evaluation):
     return _is_finite(evaluation) & (same_loss | (turn <= tolerance * size))
 
 
-def _epsilon(state):
+def epsilon(state):
     """Unit of rounding of the weights."""
     dtype = state["point"].dtype
     return tf.constant(

@@ -18,6 +18,7 @@ from keras_curvature.optimizers._reverse_communication import (
     TRIAL,
     VERIFY,
     ReverseCommunication,
+    either,
     largest,
 )
 from keras_curvature.optimizers._status import Status
@@ -211,10 +212,8 @@ class LBFGS(ReverseCommunication):
         little = tf.abs(state["loss"] - loss) < self.loss_tolerance * size
         return state | {
             "phase": tf.constant(CHOOSE, tf.int64),
-            "status": tf.where(
-                little,
-                tf.constant(Status.LOSS, tf.int64),
-                tf.constant(Status.RUNNING, tf.int64),
+            "status": either(
+                little, Status.LOSS, Status.RUNNING, state["status"]
             ),
             "accepted_steps": state["accepted_steps"] + 1,
             "loss": loss,
@@ -231,11 +230,7 @@ class LBFGS(ReverseCommunication):
         """No step is better: forget the pairs, or see why with none."""
         forgetful = state["pairs"] == 0
         return state | {
-            "phase": tf.where(
-                forgetful,
-                tf.constant(VERIFY, tf.int64),
-                tf.constant(CHOOSE, tf.int64),
-            ),
+            "phase": either(forgetful, VERIFY, CHOOSE, state["phase"]),
             "pairs": tf.zeros_like(state["pairs"]),
             "trial": state["point"],
         }
@@ -256,9 +251,7 @@ class LBFGS(ReverseCommunication):
             state["loss"], slope, _first_step(state, pairs, gradient)
         )
         converged = largest(gradient) <= self.gradient_tolerance
-        status = tf.where(
-            converged, tf.constant(Status.GRADIENT, tf.int64), state["status"]
-        )
+        status = either(converged, Status.GRADIENT, state["status"])
         state = state | {
             "phase": tf.constant(TRIAL, tf.int64),
             "status": status,
