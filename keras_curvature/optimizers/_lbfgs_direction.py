@@ -1,5 +1,6 @@
 """Products with the limited-memory BFGS matrix, by the two-loop recursion."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -30,29 +31,33 @@ def inverse_hessian_product(vector, steps, changes, pairs):
     newest = tf.cast((pairs - 1) % size, tf.int32)
     curvatures = tf.reduce_sum(steps * changes, axis=1)
 
-    def row(age):
-        return (newest - age) % size
+    def pair(age):
+        # Not steps[i]: XLA would compile anew for every value of i.
+        i = (newest - age) % size
+        return i, *(tf.gather(t, i) for t in (steps, changes, curvatures))
 
     def backward(age, vector, coefficients):
-        i = row(age)
-        coefficient = dot(steps[i], vector) / curvatures[i]
+        i, step, change, curvature = pair(age)
+        coefficient = dot(step, vector) / curvature
         return (
             age + 1,
-            vector - coefficient * changes[i],
+            vector - coefficient * change,
             tf.tensor_scatter_nd_update(coefficients, [[i]], [coefficient]),
         )
 
     def forward(age, vector):
-        i = row(age)
-        coefficient = coefficients[i] - dot(changes[i], vector) / curvatures[i]
-        return age - 1, vector + coefficient * steps[i]
+        i, step, change, curvature = pair(age)
+        coefficient = tf.gather(coefficients, i)
+        coefficient -= dot(change, vector) / curvature
+        return age - 1, vector + coefficient * step
 
     _, vector, coefficients = tf.while_loop(
         lambda age, *_: age < count,
         backward,
         (tf.constant(0), vector, tf.zeros([size], vector.dtype)),
     )
-    scale = curvatures[newest] / dot(changes[newest], changes[newest])
+    _, _, change, curvature = pair(0)
+    scale = curvature / dot(change, change)
     vector *= tf.where(count > 0, scale, tf.ones_like(scale))
     return tf.while_loop(lambda age, _: age >= 0, forward, (count - 1, vector))[
         1
@@ -65,8 +70,7 @@ def store_pair(step, change, steps, changes, pairs):
     Returns:
         steps, changes and pairs as `inverse_hessian_product` takes them.
     """
-    epsilon = step.dtype.as_numpy_dtype
-    tiny = tf.experimental.numpy.finfo(epsilon).eps
+    tiny = np.finfo(step.dtype.as_numpy_dtype).eps
     # The update would not be positive definite, or ρ would be rounding.
     usable = dot(step, change) > tiny * dot(change, change)
     row = [[tf.cast(pairs % steps.shape[0], tf.int32)]]

@@ -4,6 +4,7 @@ import warnings
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.autodiff._tensorflow import in_xla_context
@@ -421,7 +422,7 @@ def epsilon(state):
     """Unit of rounding of the weights."""
     dtype = state["point"].dtype
     return tf.constant(
-        tf.experimental.numpy.finfo(dtype.as_numpy_dtype).eps, tf.float64
+        np.finfo(dtype.as_numpy_dtype).eps, tf.float64
     )
 
 

@@ -265,7 +265,7 @@ class NewtonCG(ReverseCommunication):
 
         def shortened(values, power):
             factor = tf.constant(0.25**power, values.dtype)
-            first = tf.where(kept, values[index], factor * values[0])
+            first = tf.where(kept, tf.gather(values, index), factor * values[0])
             return tf.concat([first[tf.newaxis], values[1:]], axis=0)
 
         after = state | {
