@@ -189,6 +189,8 @@ def _bounds(search):
     low, high, step = search.low.step, search.high.step, search.step
     bracketed = search.bracketed > 0
     nearest, furthest = (step + k * (step - low) for k in _EXTRAPOLATION)
+    # The first trial is a guess: the next may lie close to it.
+    nearest = tf.where(search.evaluations > 1, nearest, 0.0)
     return (
         tf.where(bracketed, tf.minimum(low, high), nearest),
         tf.where(bracketed, tf.maximum(low, high), furthest),
