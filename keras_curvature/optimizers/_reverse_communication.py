@@ -153,15 +153,16 @@ class ReverseCommunication(keras.optimizers.Optimizer):
                 "`grads` must hold a gradient for at least one variable. "
                 "Received: None for each."
             )
+        curvature = self._curvature(ordered)
         gradient = self._flattening.flatten(ordered)
         gradient /= tf.cast(self.loss_scale_factor or 1.0, gradient.dtype)
         loss = tf.cast(tf.reduce_sum(loss), tf.float64)
-        loss, gradient = sum_over_replicas([loss, gradient])
         return Evaluation(
             self._flattening.flatten(self._trainable_variables),
-            loss,
-            gradient,
-            self._curvature(ordered),
+            # One by one: tensors of one reduction must have the same dtype.
+            *sum_over_replicas([loss]),
+            *sum_over_replicas([gradient]),
+            curvature,
         )
 
     def _curvature(self, gradients):

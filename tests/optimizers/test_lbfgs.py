@@ -116,6 +116,15 @@ def test_takes_the_same_path_on_two_replicas(float64, mirrored_strategy):
     )
 
 
+def test_trains_in_float32_on_two_replicas(mirrored_strategy):
+    with mirrored_strategy.scope():
+        model = network()
+        model.compile(LBFGS(), loss="mse", jit_compile=False)
+    before = loss_at(model)
+    full_batch_fit(model, 10)
+    assert loss_at(model) < 0.1 * before
+
+
 def test_accumulated_batches_are_one_evaluation(float64):
     whole = trained(LBFGS(), 20)
     model = network()
