@@ -26,6 +26,16 @@ def checked_integer(name, value, minimum):
     return int(value)
 
 
+def checked_choice(name, value, choices):
+    """The argument, if it is one of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(map(repr, choices))}. "
+            f"Received: {value!r}."
+        )
+    return value
+
+
 def refuse_options(method, options):
     """Raises for options of Keras's optimizers that a solver cannot have."""
     for name, value in options.items():

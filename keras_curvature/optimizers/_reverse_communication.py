@@ -1,10 +1,8 @@
 """Solvers that see one evaluation of the loss a step and choose the next."""
 
 import warnings
-from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_curvature.autodiff._tensorflow import in_xla_context
@@ -13,6 +11,13 @@ from keras_curvature.optimizers._checks import (
     checked_integer,
     checked_number,
     refuse_options,
+)
+from keras_curvature.optimizers._evaluation import (
+    Evaluation,
+    either,
+    is_finite,
+    is_same,
+    largest,
 )
 from keras_curvature.optimizers._flatten import Flattening
 from keras_curvature.optimizers._replicas import (
@@ -27,15 +32,6 @@ from keras_curvature.optimizers._status import FIRST_ERROR, REASONS, Status
 START, CONFIRM, TRIAL, VERIFY = range(4)
 # Not an evaluation: the next trial is still to be chosen.
 CHOOSE = 4
-
-
-class Evaluation(NamedTuple):
-    """Loss and gradient at the weights that the model has."""
-
-    weights: tf.Tensor
-    loss: tf.Tensor
-    gradient: tf.Tensor
-    curvature: object
 
 
 class ReverseCommunication(keras.optimizers.Optimizer):
@@ -214,7 +210,7 @@ class ReverseCommunication(keras.optimizers.Optimizer):
         phase, status = state["phase"], state["status"]
         moved = tf.reduce_any(evaluation.weights != state["trial"])
         returned = (state["resumed"] > 0) | moved
-        same = tf.reduce_all(evaluation.weights == state["point"]) & _is_same(
+        same = tf.reduce_all(evaluation.weights == state["point"]) & is_same(
             state, evaluation
         )
         failed = status >= FIRST_ERROR
@@ -249,7 +245,7 @@ class ReverseCommunication(keras.optimizers.Optimizer):
 
     def _start(self, state, evaluation):
         """The state of a new run from the weights that the model has."""
-        finite = _is_finite(evaluation)
+        finite = is_finite(evaluation)
         return {name: tf.zeros_like(t) for name, t in state.items()} | {
             "phase": tf.constant(CONFIRM, tf.int64),
             "status": either(
@@ -273,15 +269,6 @@ class ReverseCommunication(keras.optimizers.Optimizer):
             "phase": either(confirmed & same, CHOOSE, state["phase"]),
             "status": either(same, status, Status.BATCHES),
         }
-
-    def _noise(self, state):
-        """Rounding error of the loss.
-
-        A loss of squares r² has the error 2 r δr, where δr is that of the
-        outputs, whose size the initial loss tells.
-        """
-        scale = tf.sqrt(tf.abs(state["loss"] * state["initial_loss"]))
-        return 10 * epsilon(state) * tf.maximum(tf.abs(state["loss"]), scale)
 
     def _raise_on_error(self, status):
         """The error in a step, where XLA does not leave it out."""
@@ -381,50 +368,6 @@ class ReverseCommunication(keras.optimizers.Optimizer):
             "loss_scale_factor": self.loss_scale_factor,
             "name": self.name,
         }
-
-
-def either(condition, yes, no, like=None):
-    """`tf.where` whose Python numbers take the dtype of the tensors."""
-    like = next(t for t in (like, yes, no) if tf.is_tensor(t))
-    yes, no = (
-        t if tf.is_tensor(t) else tf.constant(t, like.dtype) for t in (yes, no)
-    )
-    return tf.where(condition, yes, no)
-
-
-def largest(vector):
-    """Largest absolute entry, as a float64 scalar."""
-    return tf.cast(tf.reduce_max(tf.abs(vector)), tf.float64)
-
-
-def _is_finite(evaluation):
-    return tf.math.is_finite(evaluation.loss) & tf.reduce_all(
-        tf.math.is_finite(evaluation.gradient)
-    )
-
-
-def _is_same(state, evaluation):
-    """Whether loss and gradient at the accepted point are those it had.
-
-    Data in another order differ by rounding; other data differ in both.
-    """
-    tolerance = tf.sqrt(epsilon(state))
-    old, new = state["loss"], evaluation.loss
-    change = tf.abs(new - old) - 100 * epsilon(state) * tf.abs(
-        state["initial_loss"]
-    )
-    same_loss = change <= tolerance * tf.maximum(tf.abs(old), tf.abs(new))
-    size = tf.maximum(largest(state["gradient"]), largest(evaluation.gradient))
-    turn = largest(evaluation.gradient - state["gradient"])
-    return _is_finite(evaluation) & (same_loss | (turn <= tolerance * size))
-
-
-def epsilon(state):
-    """Unit of rounding of the weights."""
-    dtype = state["point"].dtype
-    return tf.constant(
-        np.finfo(dtype.as_numpy_dtype).eps, tf.float64
-    )
 
 
 def _refuse_variable(name, variable):

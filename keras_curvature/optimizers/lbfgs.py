@@ -1,12 +1,20 @@
 """Limited-memory BFGS."""
 
+import math
+
 import keras
 import tensorflow as tf
 
 from keras_curvature.optimizers import _line_search
 from keras_curvature.optimizers._checks import (
+    checked_choice,
     checked_integer,
     checked_number,
+)
+from keras_curvature.optimizers._evaluation import (
+    either,
+    largest,
+    rounding_error,
 )
 from keras_curvature.optimizers._lbfgs_direction import (
     dot,
@@ -18,8 +26,6 @@ from keras_curvature.optimizers._reverse_communication import (
     TRIAL,
     VERIFY,
     ReverseCommunication,
-    either,
-    largest,
 )
 from keras_curvature.optimizers._status import Status
 
@@ -55,9 +61,12 @@ class LBFGS(ReverseCommunication):
     Args:
         history_size: Int ≥ 1, number of pairs kept, each two vectors of the
             size of the weights. Defaults to `10`.
-        sufficient_decrease: Float in (0, 0.5), μ of the Wolfe conditions.
+        line_search: `"strong_wolfe"`, or `"armijo"` for the first condition
+            alone: fewer evaluations for a step, and steps that may give no
+            pair. Defaults to `"strong_wolfe"`.
+        sufficient_decrease: Float in [0, 0.5), μ of the Wolfe conditions.
             Defaults to `1e-4`.
-        curvature: Float in (sufficient_decrease, 1), η of the Wolfe
+        curvature: Float in [sufficient_decrease, 1), η of the Wolfe
             conditions; smaller is a more exact line search. Defaults to
             `0.9`.
         line_search_evaluations: Int ≥ 2, most evaluations in one line search.
@@ -112,6 +121,7 @@ class LBFGS(ReverseCommunication):
     def __init__(
         self,
         history_size=10,
+        line_search="strong_wolfe",
         sufficient_decrease=1e-4,
         curvature=0.9,
         line_search_evaluations=20,
@@ -131,6 +141,9 @@ class LBFGS(ReverseCommunication):
             options,
         )
         self.history_size = checked_integer("history_size", history_size, 1)
+        self.line_search = checked_choice(
+            "line_search", line_search, ("strong_wolfe", "armijo")
+        )
         self.sufficient_decrease = checked_number(
             "sufficient_decrease", sufficient_decrease, minimum=0, below=0.5
         )
@@ -158,11 +171,11 @@ class LBFGS(ReverseCommunication):
         slope = _slope(evaluation.gradient, state["direction"])
         rules = (
             self.sufficient_decrease,
-            self.curvature,
+            self.curvature if self.line_search == "strong_wolfe" else math.inf,
             self.line_search_evaluations,
         )
         after, outcome = _line_search.advance(
-            before, evaluation.loss, slope, rules, self._noise(state)
+            before, evaluation.loss, slope, rules, rounding_error(state)
         )
         state = state | {
             "search": _line_search.pack(after),
@@ -275,6 +288,7 @@ class LBFGS(ReverseCommunication):
     def get_config(self):
         return super().get_config() | {
             "history_size": self.history_size,
+            "line_search": self.line_search,
             "sufficient_decrease": self.sufficient_decrease,
             "curvature": self.curvature,
             "line_search_evaluations": self.line_search_evaluations,

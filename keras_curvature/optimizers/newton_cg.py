@@ -6,8 +6,21 @@ import tensorflow as tf
 from keras_curvature.autodiff.curvature import curvature_of, not_recorded
 from keras_curvature.linalg.steihaug import steihaug
 from keras_curvature.optimizers._checks import (
+    checked_choice,
     checked_integer,
     checked_number,
+)
+from keras_curvature.optimizers._evaluation import (
+    either,
+    epsilon,
+    largest,
+    rounding_error,
+)
+from keras_curvature.optimizers._kept_steps import (
+    KEPT_RADII,
+    away_from_saddle,
+    probe,
+    shortened,
 )
 from keras_curvature.optimizers._lbfgs_direction import (
     inverse_hessian_product,
@@ -19,15 +32,9 @@ from keras_curvature.optimizers._reverse_communication import (
     TRIAL,
     VERIFY,
     ReverseCommunication,
-    either,
-    epsilon,
-    largest,
 )
 from keras_curvature.optimizers._status import Status
 
-# Radii of the steps kept from one path, as parts of the trust radius: after
-# a rejected trial the next is there without another product.
-_KEPT_RADII = (1.0, 0.25, 0.0625, 0.015625)
 # Conn, Gould, Toint, 2000, section 6.1: gain ratios from which a trial is
 # accepted, and from which it is called good and very good.
 _ACCEPTED, _GOOD, _VERY_GOOD = 0.05, 0.25, 0.75
@@ -140,16 +147,13 @@ class NewtonCG(ReverseCommunication):
             "forcing", forcing, minimum=1e-300, below=1
         )
         self.cg_iterations = checked_integer("cg_iterations", cg_iterations, 1)
-        if preconditioner not in (None, "lbfgs"):
-            raise ValueError(
-                "`preconditioner` must be None or 'lbfgs'. Received: "
-                f"{preconditioner!r}."
-            )
-        self.preconditioner = preconditioner
+        self.preconditioner = checked_choice(
+            "preconditioner", preconditioner, (None, "lbfgs")
+        )
         self.history_size = checked_integer("history_size", history_size, 1)
 
     def _method_state(self, size, dtype):
-        kept = len(_KEPT_RADII)
+        kept = len(KEPT_RADII)
         state = {
             "steps": ((kept, size), dtype),
             "slopes": ((kept,), dtype),
@@ -190,7 +194,7 @@ class NewtonCG(ReverseCommunication):
             -(state["slopes"][0] + state["curvatures"][0] / 2), tf.float64
         )
         actual = state["loss"] - evaluation.loss
-        noise = self._noise(state)
+        noise = rounding_error(state)
         # The loss cannot tell: then the gradient must have become smaller.
         undecidable = (predicted <= noise) & (tf.abs(actual) <= noise)
         smaller = largest(evaluation.gradient) < largest(state["gradient"])
@@ -257,23 +261,7 @@ class NewtonCG(ReverseCommunication):
         return state | after
 
     def _reject(self, state, hopeless):
-        """The longest kept step of at most half the length, or a quarter."""
-        lengths = state["lengths"]
-        shorter = lengths <= lengths[0] / 2
-        kept = tf.reduce_any(shorter)
-        index = tf.argmax(tf.cast(shorter, tf.int32))
-
-        def shortened(values, power):
-            factor = tf.constant(0.25**power, values.dtype)
-            first = tf.where(kept, tf.gather(values, index), factor * values[0])
-            return tf.concat([first[tf.newaxis], values[1:]], axis=0)
-
-        after = state | {
-            "steps": shortened(state["steps"], 1),
-            "slopes": shortened(state["slopes"], 1),
-            "curvatures": shortened(state["curvatures"], 2),
-            "lengths": shortened(lengths, 1),
-        }
+        after = state | shortened(state)
         return after | {
             "phase": either(hopeless, VERIFY, TRIAL, state["phase"]),
             "trial": tf.where(hopeless, state["point"], self._trial(after)),
@@ -294,10 +282,10 @@ class NewtonCG(ReverseCommunication):
         )
         found = steihaug(
             lambda vector: self._hessian_product(evaluation, vector),
-            tf.where(stationary, _probe(gradient), gradient),
+            tf.where(stationary, probe(gradient), gradient),
             # The probe must not end at a boundary.
             either(stationary, norm.dtype.max, radius)
-            * tf.constant(_KEPT_RADII, norm.dtype),
+            * tf.constant(KEPT_RADII, norm.dtype),
             either(stationary, _PROBE_TOLERANCE, forcing),
             self.cg_iterations,
             self._precondition(state),
@@ -305,12 +293,12 @@ class NewtonCG(ReverseCommunication):
         products = tf.cast(found.iterations, tf.int64)
         found = tf.nest.map_structure(
             lambda away, other: tf.where(stationary, away, other),
-            _away_from_saddle(found, gradient, radius),
+            away_from_saddle(found, gradient, radius),
             found,
         )
         predicted = -(found.slopes[0] + found.curvatures[0] / 2)
         converged = stationary & (
-            tf.cast(predicted, tf.float64) <= self._noise(state)
+            tf.cast(predicted, tf.float64) <= rounding_error(state)
         )
         state = state | {
             "phase": tf.constant(TRIAL, tf.int64),
@@ -363,31 +351,3 @@ class NewtonCG(ReverseCommunication):
             "preconditioner": self.preconditioner,
             "history_size": self.history_size,
         }
-
-
-def _probe(gradient):
-    """A fixed random direction, which no eigenvector is orthogonal to."""
-    return tf.random.stateless_normal(
-        gradient.shape, seed=[1983, 20], dtype=gradient.dtype
-    )
-
-
-def _away_from_saddle(found, gradient, radius):
-    """Steps along a direction of negative curvature; none without one."""
-    direction = found.direction
-    length = tf.norm(direction)
-    slope = tf.tensordot(gradient, direction, 1)
-    # Downhill, or either way where there is no slope.
-    sign = tf.where(slope > 0, -tf.ones_like(slope), tf.ones_like(slope))
-    scale = tf.where(
-        found.negative_curvature & (length > 0),
-        sign / length,
-        tf.zeros_like(length),
-    )
-    parts = radius * tf.constant(_KEPT_RADII, radius.dtype)
-    return found._replace(
-        steps=parts[:, tf.newaxis] * scale * direction,
-        slopes=parts * scale * slope,
-        curvatures=(parts * scale) ** 2 * found.direction_curvature,
-        lengths=parts,
-    )

@@ -77,13 +77,20 @@ def test_reaches_the_minimum_of_scipy_with_as_many_evaluations(
     assert progress["evaluations"] <= 1.3 * scipy.evaluations + 1
 
 
+def test_the_first_condition_alone_also_leads_to_the_minimum(float64):
+    model = minimised(problems()[0], LBFGS(line_search="armijo"))
+    np.testing.assert_allclose(model.point.numpy(), [1, 1], rtol=1e-8)
+
+
 def test_finds_the_closed_form_of_ridge_regression(float64, rng):
     x, y = rng.normal(size=(30, 4)), rng.normal(size=(30, 1))
     model = keras.Sequential(
         [
             keras.Input((4,)),
             keras.layers.Dense(
-                1, use_bias=False, kernel_regularizer=keras.regularizers.L2(0.125)
+                1,
+                use_bias=False,
+                kernel_regularizer=keras.regularizers.L2(0.125),
             ),
         ]
     )
@@ -190,6 +197,7 @@ def test_a_saved_run_is_resumed_to_the_last_bit(float64, tmp_path):
 def test_its_config_makes_its_equal():
     optimizer = LBFGS(
         history_size=7,
+        line_search="armijo",
         sufficient_decrease=1e-3,
         curvature=0.5,
         line_search_evaluations=9,
@@ -248,9 +256,7 @@ def test_the_order_of_the_whole_data_does_not_matter(float64):
     for model, shuffle in ((ordered, False), (shuffled, True)):
         model.compile(LBFGS(), loss="mse")
         full_batch_fit(model, 20, shuffle=shuffle)
-    np.testing.assert_allclose(
-        loss_at(shuffled), loss_at(ordered), rtol=1e-6
-    )
+    np.testing.assert_allclose(loss_at(shuffled), loss_at(ordered), rtol=1e-6)
 
 
 def test_training_can_go_on_after_an_error(float64):
@@ -472,6 +478,7 @@ def test_options_without_a_meaning_are_refused(option, value):
     "option, value",
     [
         ("history_size", 0),
+        ("line_search", "exact"),
         ("sufficient_decrease", 0.5),
         ("curvature", 1.0),
         ("line_search_evaluations", 1),
