@@ -14,7 +14,8 @@ class SolverProgress(keras.callbacks.Callback):
 
     Between the epochs, while `fit` validates and in the callbacks that follow
     this one in the list, the model has the accepted point instead of the next
-    trial. So put it first.
+    trial. So put it first, and let callbacks that watch the loss monitor
+    `"accepted_loss"`: the loss of trials goes up and down.
 
     Example:
 

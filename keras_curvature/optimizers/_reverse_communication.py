@@ -293,9 +293,14 @@ class ReverseCommunication(keras.optimizers.Optimizer):
             self._put(self._state["point"])
 
     def restore_trial(self):
-        """Gives the model the weights that the next step is to evaluate."""
+        """Gives the model the weights that the next step is to evaluate.
+
+        After `finalize_variable_values` that is the accepted point, where the
+        next step sees whether the loss is still the same.
+        """
         if self.built and self._state["phase"].numpy() != START:
-            self._put(self._state["trial"])
+            resumed = self._state["resumed"].numpy()
+            self._put(self._state["point" if resumed else "trial"])
 
     def _put(self, vector):
         parts = self._flattening.unflatten(tf.convert_to_tensor(vector))
