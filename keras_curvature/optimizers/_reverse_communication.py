@@ -150,6 +150,7 @@ class ReverseCommunication(keras.optimizers.Optimizer):
                 "Received: None for each."
             )
         curvature = self._curvature(ordered)
+        self._warn_of_unused(ordered)
         gradient = self._flattening.flatten(ordered)
         gradient /= tf.cast(self.loss_scale_factor or 1.0, gradient.dtype)
         loss = tf.cast(tf.reduce_sum(loss), tf.float64)
@@ -160,6 +161,21 @@ class ReverseCommunication(keras.optimizers.Optimizer):
             *sum_over_replicas([gradient]),
             curvature,
         )
+
+    def _warn_of_unused(self, gradients):
+        unused = [
+            variable.path
+            for variable, gradient in zip(
+                self._trainable_variables, gradients, strict=True
+            )
+            if gradient is None
+        ]
+        if unused:
+            warnings.warn(
+                f"{self.name}: there is no gradient for {', '.join(unused)}, "
+                "so these variables stay as they are.",
+                stacklevel=3,
+            )
 
     def _curvature(self, gradients):
         """What a method needs besides loss and gradient."""

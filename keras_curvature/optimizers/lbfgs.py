@@ -174,9 +174,18 @@ class LBFGS(ReverseCommunication):
             self.curvature if self.line_search == "strong_wolfe" else math.inf,
             self.line_search_evaluations,
         )
+        noise = rounding_error(state)
         after, outcome = _line_search.advance(
-            before, evaluation.loss, slope, rules, rounding_error(state)
+            before, evaluation.loss, slope, rules, noise
         )
+        # The loss cannot tell: then the gradient must have become smaller.
+        undecidable = (tf.abs(evaluation.loss - state["loss"]) <= noise) & (
+            -before.step * before.origin.slope <= noise
+        )
+        useful = (outcome == _line_search.ACCEPT) & (
+            largest(evaluation.gradient) < largest(state["gradient"])
+        )
+        outcome = either(undecidable & ~useful, _line_search.FAIL, outcome)
         state = state | {
             "search": _line_search.pack(after),
             "low_gradient": tf.where(
@@ -196,7 +205,7 @@ class LBFGS(ReverseCommunication):
 
         def fail():
             return tf.cond(
-                after.low.loss < state["loss"],
+                after.low.loss < state["loss"] - noise,
                 lambda: self._accept(
                     state,
                     state["low_gradient"],

@@ -124,12 +124,13 @@ def test_takes_the_same_path_on_two_replicas(float64, mirrored_strategy):
 
 
 def test_trains_in_float32_on_two_replicas(mirrored_strategy):
+    alone = trained(LBFGS(), 10, jit_compile=False)
     with mirrored_strategy.scope():
         model = network()
         model.compile(LBFGS(), loss="mse", jit_compile=False)
-    before = loss_at(model)
     full_batch_fit(model, 10)
-    assert loss_at(model) < 0.1 * before
+    # Ten steps multiply rounding.
+    assert loss_at(model) == pytest.approx(loss_at(alone), rel=1e-3)
 
 
 def test_accumulated_batches_are_one_evaluation(float64):
@@ -270,11 +271,12 @@ def test_training_can_go_on_after_an_error(float64):
 
 
 def test_other_data_in_a_second_fit_start_a_new_run(float64):
-    x, y = curve()
-    model = trained(LBFGS(), 15)
-    full_batch_fit(model, 60, (x, y + x))
-    alone = trained(LBFGS(), 60, data=(x, y + x))
-    assert loss_at(model, (x, y + x)) < 3 * loss_at(alone, (x, y + x))
+    x, _ = curve()
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    trained(LBFGS(), 30, model, (x, 3 * x + 1))
+    np.testing.assert_allclose(weights_of(model), [3, 1], rtol=1e-7)
+    full_batch_fit(model, 30, (x, 2 - x))
+    np.testing.assert_allclose(weights_of(model), [-1, 2], rtol=1e-7)
 
 
 def test_trials_that_are_not_finite_shorten_the_step(float64):
@@ -303,7 +305,7 @@ def test_stops_at_the_precision_of_float32():
     y = 2 * x + np.random.default_rng(0).normal(size=x.shape)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     optimizer = LBFGS(gradient_tolerance=0.0)
-    trained(optimizer, 60, model, (x, y))
+    trained(optimizer, 150, model, (x, y))
     assert "precision" in optimizer.stop_reason
     design = np.hstack([x, np.ones_like(x)]).astype("float64")
     expected = np.linalg.lstsq(design, y, rcond=None)[0].ravel()
@@ -357,16 +359,24 @@ def test_is_traced_once(float64):
     assert len(traces) == 1
 
 
+class WithUnusedWeight(keras.layers.Layer):
+    """The identity, with a weight that nothing depends on."""
+
+    def build(self, shape):
+        self.unused = self.add_weight(shape=(3,), initializer="ones")
+
+    def call(self, x):
+        return x
+
+
 def test_frozen_and_unused_weights_stay(float64):
-    model = network()
+    model = network(WithUnusedWeight())
     model.layers[0].trainable = False
-    unused = model.layers[1].add_weight(shape=(3,), name="unused")
-    frozen = model.layers[0].kernel.numpy()
-    idle, before = unused.numpy(), loss_at(model)
-    with pytest.warns(UserWarning, match="Gradients do not exist"):
+    frozen, before = model.layers[0].kernel.numpy(), loss_at(model)
+    with pytest.warns(UserWarning, match="no gradient"):
         trained(LBFGS(), 20, model)
     np.testing.assert_array_equal(model.layers[0].kernel.numpy(), frozen)
-    np.testing.assert_array_equal(unused.numpy(), idle)
+    np.testing.assert_array_equal(model.layers[1].unused.numpy(), np.ones(3))
     assert loss_at(model) < 0.5 * before
 
 
