@@ -180,7 +180,7 @@ class LBFGS(ReverseCommunication):
         )
         # The loss cannot tell: then the gradient must have become smaller.
         undecidable = (tf.abs(evaluation.loss - state["loss"]) <= noise) & (
-            -before.step * before.origin.slope <= noise
+            -before.step * before.origin.slope <= noise / 10
         )
         useful = (outcome == _line_search.ACCEPT) & (
             largest(evaluation.gradient) < largest(state["gradient"])
