@@ -6,7 +6,8 @@ import re
 
 import keras
 import tensorflow as tf
-from second_derivative_cases import EXACT
+
+from tests.autodiff.second_derivative_cases import EXACT
 
 PATH = pathlib.Path(__file__).parents[2] / "docs" / "second-derivatives.md"
 

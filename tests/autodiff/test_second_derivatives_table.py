@@ -15,11 +15,11 @@ import os
 import keras
 import numpy as np
 import pytest
-import second_derivative_page as page
-from second_derivative_cases import CASES, EXACT, NONE, REFUSED
-from second_derivative_ways import PRODUCTS, Measurement
 
 from keras_curvature.autodiff import SecondDerivativeError
+from tests.autodiff import second_derivative_page as page
+from tests.autodiff.second_derivative_cases import CASES, EXACT, NONE, REFUSED
+from tests.autodiff.second_derivative_ways import PRODUCTS, Measurement
 
 WRITE = os.environ.get("KERAS_CURVATURE_TABLE") == "write"
 # Single precision resolves no more in a second derivative.
