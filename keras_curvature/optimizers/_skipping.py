@@ -2,6 +2,7 @@
 
 import warnings
 
+import keras
 import tensorflow as tf
 
 from keras_curvature.optimizers._replicas import (
@@ -52,10 +53,14 @@ class SkipsNonFiniteSteps:
         return self._skipped_steps if self.built else 0
 
     def _warn_of_skipped_steps(self, what, remedy):
-        skipped = int(self.skipped_steps)
+        # int() of a variable that is mirrored on replicas fails.
+        skipped, taken = (
+            int(keras.ops.convert_to_numpy(count))
+            for count in (self.skipped_steps, self.iterations)
+        )
         if skipped:
             warnings.warn(
                 f"{self.name}: {skipped} steps were skipped because {what} "
-                f"was not finite; {int(self.iterations)} were taken. {remedy}",
+                f"was not finite; {taken} were taken. {remedy}",
                 stacklevel=3,
             )
