@@ -106,7 +106,11 @@ def export(model, images, folder):
         inputs, outputs = f"{temporary}/images.npy", f"{temporary}/logits.npy"
         np.save(inputs, images)
         command = [sys.executable, "-c", LOAD_AND_PREDICT]
-        subprocess.run([*command, folder, inputs, outputs], check=True)
+        loaded = subprocess.run(
+            [*command, folder, inputs, outputs], capture_output=True, text=True
+        )
+        if loaded.returncode:
+            sys.exit(loaded.stderr)
         logits = np.load(outputs)
     expected = model.predict(images, verbose=0)
     return np.abs(logits - expected).max()
