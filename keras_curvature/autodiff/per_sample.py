@@ -77,7 +77,7 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
         return tf.vectorized_map(
             vectorizable, inputs, fallback_to_while_loop=False
         )
-    except ValueError:
+    except (NotImplementedError, TypeError, ValueError):
         # An operation that TensorFlow cannot vectorise, or vectorises wrongly,
         # or an error of the caller's, which is raised again here.
         return _one_by_one(

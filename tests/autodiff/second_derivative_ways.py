@@ -58,7 +58,7 @@ class Subject(keras.Model):
 
     def bounded(self, samples=None):
         """All floating-point outputs of each sample, between -1 and 1."""
-        outputs = self.call(self.samples if samples is None else samples)
+        outputs = self(self.samples if samples is None else samples)
         outputs = [
             tf.tanh(float64(output) / self.size)
             for output in tf.nest.flatten(outputs)
@@ -72,8 +72,8 @@ class Subject(keras.Model):
 
     def objective(self):
         """A scalar with a dense second derivative."""
-        penalties = [float64(loss) for loss in self.losses]
-        return curved(self.bounded()) + sum(penalties)
+        value = curved(self.bounded())
+        return value + sum(float64(loss) for loss in self.losses)
 
 
 def float64(x):
@@ -220,10 +220,15 @@ class Measurement:
         with default_dtype(self.case.dtype):
             try:
                 if way in PRODUCTS:
+                    # Outputs are compared at one point, and samples alone.
+                    self.subject.training = self.case.training and not (
+                        self.case.overwrites or way == "per-sample"
+                    )
                     measured, truth = getattr(self, PRODUCTS[way])()
                 else:
                     measured, truth = flat(self._hessian(way)), self.truth[0]
             finally:
+                self.subject.training = self.case.training
                 self.restore()
         size = np.abs(truth).max()
         return float(np.abs(measured - truth).max() / max(size, 1e-300))
@@ -307,13 +312,6 @@ class Measurement:
 
     def per_sample(self):
         """Σ c·J of each sample, against the gradient of a batch of one."""
-        self.subject.training = False
-        try:
-            return self._per_sample()
-        finally:
-            self.subject.training = self.case.training
-
-    def _per_sample(self):
         variables = self._product_variables
         samples = list(map(tf.constant, self.subject.samples))
         outputs, jacobians = per_sample_jacobian(
