@@ -6,6 +6,7 @@ import threading
 import tensorflow as tf
 
 from keras_curvature.autodiff._base import Curvature, as_tf_variable
+from keras_curvature.autodiff._float16 import scale_for_float16, times
 from keras_curvature.autodiff.repairs.context import exact_second_derivatives
 
 
@@ -50,6 +51,8 @@ class CurvatureTape:
         # What keras_curvature.Model tells of its step: a
         # keras_curvature.training.TrainingStep, None in a loop of one's own.
         self.training_step = None
+        # And a callable that returns the loss scale, where float16 needs one.
+        self.loss_scale = None
 
     def __enter__(self):
         self._repairs.enter_context(exact_second_derivatives())
@@ -111,9 +114,15 @@ class CurvatureTape:
         """∂ Σ outputs·cotangents / ∂ sources; None where unconnected."""
         # A persistent tape that still records would also record this.
         with self.stop_recording(), exact_second_derivatives():
-            return self._tape.gradient(
-                outputs, sources, output_gradients=cotangents
+            if self.loss_scale is None:
+                return self._tape.gradient(
+                    outputs, sources, output_gradients=cotangents
+                )
+            scale = scale_for_float16(cotangents, self.loss_scale())
+            derivatives = self._tape.gradient(
+                outputs, sources, output_gradients=times(cotangents, scale)
             )
+            return times(derivatives, 1 / scale)
 
 
 class _RecordedCurvature(Curvature):

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_curvature.autodiff._base import Curvature, as_tf_variable
+from keras_curvature.autodiff._float16 import scale_for_float16, times
 from keras_curvature.autodiff._tensorflow import gradients_in_graph
 from keras_curvature.autodiff.repairs.context import exact_second_derivatives
 
@@ -72,14 +73,23 @@ class GradientGraph(Curvature):
             exact_second_derivatives(),
             tf.name_scope("hessian_vector_product"),
         ):
+            scale = None
             while pending:
                 graph = max((y.graph for y, _ in pending), key=_depth)
+                if scale is None and _computes_in_float16(graph):
+                    # Here and not before: what lies between, as the division
+                    # by the loss scale, computes in float32.
+                    outputs, cotangents = zip(*pending, strict=True)
+                    scale = scale_for_float16(cotangents)
+                    cotangents = times(cotangents, scale)
+                    pending = list(zip(outputs, cotangents, strict=True))
+                    totals = times(totals, scale)
                 level = [pair for pair in pending if pair[0].graph is graph]
                 pending = [p for p in pending if p[0].graph is not graph]
                 partial, outer = _differentiate_level(graph, level, handles)
                 totals = list(map(_add, totals, partial))
                 pending += outer
-        return totals
+        return totals if scale is None else times(totals, 1 / scale)
 
 
 def _differentiate_level(graph, level, handles):
@@ -118,6 +128,14 @@ def _differentiate_level(graph, level, handles):
         else:
             captured.append([outer, tf.convert_to_tensor(derivative)])
     return partial, captured
+
+
+def _computes_in_float16(graph):
+    return any(
+        output.dtype == tf.float16
+        for operation in graph.get_operations()
+        for output in operation.outputs
+    )
 
 
 def _is_eager(tensor):

@@ -12,7 +12,10 @@ class CurvatureTrainStep:
     def train_step(self, data):
         if not _needs_curvature(self.optimizer):
             return super().train_step(data)
-        with CurvatureTape():
+        with CurvatureTape() as tape:
+            optimizer = self.optimizer
+            if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                tape.loss_scale = lambda: optimizer.dynamic_scale.value
             return super().train_step(data)
 
     def compute_loss(
