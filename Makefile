@@ -27,7 +27,7 @@ demo: $(VENV)
 	@$(PY) examples/digits.py $(ARGS)
 
 test: $(VENV)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(VENV)
 	@$(PY) -m ruff check .
