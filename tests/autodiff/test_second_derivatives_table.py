@@ -121,6 +121,7 @@ def test_the_page_shows_this_table():
 def test_a_wrong_second_derivative_would_be_found():
     """The measurement itself: a derivative that is left out shows."""
     import tensorflow as tf
+
     from tests.autodiff.second_derivative_cases import Case
 
     def stopped(x):
