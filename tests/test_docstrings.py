@@ -49,10 +49,8 @@ EXAMPLES = {
     for path, value in sorted(OBJECTS.items())
     for index, block in enumerate(python_blocks(inspect.getdoc(value)))
 }
-EXAMPLES |= {
-    f"README.md, {index}": block
-    for index, block in enumerate(python_blocks(README.read_text("utf-8")))
-}
+# As a reader pastes them: one after the other, into one session.
+EXAMPLES["README.md"] = "\n".join(python_blocks(README.read_text("utf-8")))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

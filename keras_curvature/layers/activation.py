@@ -85,9 +85,12 @@ class Activation(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Activation(lambda x: x**3)
-    >>> float(layer.second_derivative(2.0))
-    12.0
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.Activation(lambda x: x**3)
+    float(layer.second_derivative(2.0))  # 12.0
+    ```
     """
 
     def __init__(self, activation, **kwargs):

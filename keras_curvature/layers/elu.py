@@ -34,9 +34,12 @@ class ELU(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.ELU(alpha=2.0)
-    >>> layer.first_derivative([0.0, 1.0]).numpy().tolist()
-    [2.0, 1.0]
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.ELU(alpha=2.0)
+    layer.first_derivative([0.0, 1.0]).numpy().tolist()  # [2.0, 1.0]
+    ```
 
     Reference:
 

@@ -57,9 +57,12 @@ class Gaussian(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Gaussian()
-    >>> float(layer(0.0)), float(layer.second_derivative(0.0))
-    (1.0, -2.0)
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.Gaussian()
+    float(layer(0.0)), float(layer.second_derivative(0.0))  # (1.0, -2.0)
+    ```
     """
 
     # The root exp(−x²/2), because exp(−x²) underflows before its products do.

@@ -179,9 +179,12 @@ class GELU(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.GELU()
-    >>> float(layer.first_derivative(0.0))
-    0.5
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.GELU()
+    float(layer.first_derivative(0.0))  # 0.5
+    ```
 
     References:
 

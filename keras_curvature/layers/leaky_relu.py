@@ -35,9 +35,12 @@ class LeakyReLU(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.LeakyReLU(negative_slope=0.5)
-    >>> layer.first_derivative([-1.0, 0.0, 1.0]).numpy().tolist()
-    [0.5, 0.5, 1.0]
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.LeakyReLU(negative_slope=0.5)
+    layer.first_derivative([-1.0, 0.0, 1.0]).numpy().tolist()  # [0.5, 0.5, 1.0]
+    ```
     """
 
     def __init__(self, negative_slope=0.3, **kwargs):

@@ -26,9 +26,13 @@ class LogSigmoid(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.LogSigmoid()
-    >>> float(layer(-1000.0)), float(layer.first_derivative(-1000.0))
-    (-1000.0, 1.0)
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.LogSigmoid()
+    float(layer(-1000.0)), float(layer.first_derivative(-1000.0))
+    # (-1000.0, 1.0)
+    ```
     """
 
     def _value(self, x):

@@ -49,9 +49,12 @@ class Mish(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Mish()
-    >>> round(float(layer.first_derivative(0.0)), 6)
-    0.6
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.Mish()
+    round(float(layer.first_derivative(0.0)), 6)  # 0.6
+    ```
 
     Reference:
 

@@ -27,9 +27,12 @@ class ReLU(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.ReLU()
-    >>> layer.first_derivative([-1.0, 0.0, 1.0]).numpy().tolist()
-    [0.0, 0.0, 1.0]
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.ReLU()
+    layer.first_derivative([-1.0, 0.0, 1.0]).numpy().tolist()  # [0.0, 0.0, 1.0]
+    ```
     """
 
     def call(self, x):

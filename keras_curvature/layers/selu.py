@@ -31,9 +31,12 @@ class SELU(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.SELU()
-    >>> layer.second_derivative([0.0, 1.0]).numpy().tolist()
-    [0.0, 0.0]
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.SELU()
+    layer.second_derivative([0.0, 1.0]).numpy().tolist()  # [0.0, 0.0]
+    ```
 
     Reference:
 

@@ -64,10 +64,15 @@ class Sigmoid(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Sigmoid()
-    >>> float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
-    (0.25, -0.0)
-    >>> dense = keras.layers.Dense(8, activation=layer)
+    ```python
+    import keras
+    import keras_curvature
+
+    layer = keras_curvature.layers.Sigmoid()
+    float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
+    # (0.25, -0.0)
+    dense = keras.layers.Dense(8, activation=layer)
+    ```
     """
 
     def _value(self, x):

@@ -28,9 +28,13 @@ class SiLU(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.SiLU()
-    >>> float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
-    (0.5, 0.5)
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.SiLU()
+    float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
+    # (0.5, 0.5)
+    ```
 
     Reference:
 

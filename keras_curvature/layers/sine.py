@@ -108,9 +108,13 @@ class Sine(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Sine(frequency=30.0)
-    >>> float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
-    (30.0, -0.0)
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.Sine(frequency=30.0)
+    float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
+    # (30.0, -0.0)
+    ```
 
     Reference:
 

@@ -26,9 +26,13 @@ class Softplus(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Softplus()
-    >>> float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
-    (0.5, 0.25)
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.Softplus()
+    float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
+    # (0.5, 0.25)
+    ```
     """
 
     def _value(self, x):

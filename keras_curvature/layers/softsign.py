@@ -26,9 +26,13 @@ class Softsign(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Softsign()
-    >>> layer.second_derivative([-1.0, 0.0, 1.0]).numpy().tolist()
-    [0.25, -0.0, -0.25]
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.Softsign()
+    layer.second_derivative([-1.0, 0.0, 1.0]).numpy().tolist()
+    # [0.25, -0.0, -0.25]
+    ```
     """
 
     def _value(self, x):

@@ -43,9 +43,13 @@ class Tanh(ElementwiseActivation):
 
     Example:
 
-    >>> layer = keras_curvature.layers.Tanh()
-    >>> float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
-    (1.0, -0.0)
+    ```python
+    import keras_curvature
+
+    layer = keras_curvature.layers.Tanh()
+    float(layer.first_derivative(0.0)), float(layer.second_derivative(0.0))
+    # (1.0, -0.0)
+    ```
     """
 
     def _value(self, x):

@@ -17,6 +17,23 @@ class SteihaugSteps(NamedTuple):
         negative_curvature: Bool scalar, whether `direction` has dᵀHd ≤ 0.
         direction: d, the last conjugate direction, shape (n,).
         direction_curvature: dᵀHd, scalar.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+    from keras_curvature.linalg import steihaug
+
+    hessian = tf.constant([[2.0, 0.0], [0.0, -1.0]])
+    result = steihaug(
+        lambda v: tf.linalg.matvec(hessian, v),
+        tf.constant([1.0, 1.0]),
+        radii=[2.0],
+        tolerance=0.1,
+        max_iterations=10,
+    )
+    result.steps.shape, result.negative_curvature  # (1, 2), True
+    ```
     """
 
     steps: tf.Tensor

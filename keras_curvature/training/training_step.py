@@ -24,6 +24,26 @@ class TrainingStep:
         outputs: What the model returned for `inputs`, before the loss.
         sample_weight: The batch's weights, class weights included, or None.
         loss: Scalar tensor, the loss with regularisers, before loss scaling.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    import keras_curvature
+
+    class Watched(keras_curvature.Sequential):
+        def train_step(self, data):
+            with keras_curvature.autodiff.CurvatureTape() as tape:
+                logs = super().train_step(data)
+                print(tape.training_step.outputs.shape)
+            return logs
+
+    model = Watched([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(np.ones((8, 2)), np.zeros((8, 1)), verbose=0)
+    ```
     """
 
     model: keras.Model
@@ -70,6 +90,27 @@ class LossTerm:
         output: Tensor, that output of the model.
         sample_weight: Tensor or None.
         weight: Float, the entry of `loss_weights`, or None for 1.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    import keras_curvature
+
+    class Watched(keras_curvature.Sequential):
+        def train_step(self, data):
+            with keras_curvature.autodiff.CurvatureTape() as tape:
+                logs = super().train_step(data)
+                (term,) = tape.training_step.loss_terms()
+                print(term.function, term.coefficients())
+            return logs
+
+    model = Watched([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(np.ones((8, 2)), np.zeros((8, 1)), verbose=0)
+    ```
     """
 
     loss: keras.losses.Loss

@@ -43,6 +43,19 @@ class SecondDerivativeReport:
         dtype: The precision that was computed in.
         problem: The refusal of the whole, or empty.
         notes: List of what the reader should know.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    from keras_curvature.autodiff import check_second_derivatives
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    x, y = np.random.rand(8, 3), np.random.rand(8, 1)
+    report = check_second_derivatives(model, x, y, loss="mse")
+    report.passed, report.error, report.guilty
+    ```
     """
 
     error: float | None

@@ -12,7 +12,29 @@ _NOISE = re.compile(
 
 # Derived from Exception itself, or AutoGraph would raise another type.
 class SecondDerivativeError(Exception):
-    """A second derivative that TensorFlow does not give, or gives wrong."""
+    """A second derivative that TensorFlow does not give, or gives wrong.
+
+    Its message names the layer, the operation, why, and what to use instead.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import tensorflow as tf
+    from keras_curvature.autodiff import (
+        SecondDerivativeError,
+        hessian_vector_product,
+    )
+
+    w = tf.Variable(2.0)
+    try:
+        hessian_vector_product(
+            lambda: w * tf.numpy_function(np.sin, [w], tf.float32), [w], [1.0]
+        )
+    except SecondDerivativeError as error:
+        print(error)
+    ```
+    """
 
     # AutoGraph, which adds the user's line to an error raised while it traces,
     # keeps the type of those with this constructor only.
