@@ -27,10 +27,15 @@ class SecondDerivativeError(Exception):
     )
 
     w = tf.Variable(2.0)
-    try:
-        hessian_vector_product(
+
+    @tf.function
+    def product():
+        return hessian_vector_product(
             lambda: w * tf.numpy_function(np.sin, [w], tf.float32), [w], [1.0]
         )
+
+    try:
+        product()
     except SecondDerivativeError as error:
         print(error)
     ```
