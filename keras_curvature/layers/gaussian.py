@@ -61,7 +61,7 @@ class Gaussian(ElementwiseActivation):
     import keras_curvature
 
     layer = keras_curvature.layers.Gaussian()
-    float(layer(0.0)), float(layer.second_derivative(0.0))  # (1.0, -2.0)
+    float(layer.call(0.0)), float(layer.second_derivative(0.0))  # (1.0, -2.0)
     ```
     """
 

@@ -30,7 +30,7 @@ class LogSigmoid(ElementwiseActivation):
     import keras_curvature
 
     layer = keras_curvature.layers.LogSigmoid()
-    float(layer(-1000.0)), float(layer.first_derivative(-1000.0))
+    float(layer.call(-1000.0)), float(layer.first_derivative(-1000.0))
     # (-1000.0, 1.0)
     ```
     """

@@ -21,18 +21,16 @@ class SecondDerivativeError(Exception):
     ```python
     import numpy as np
     import tensorflow as tf
-    from keras_curvature.autodiff import (
-        SecondDerivativeError,
-        hessian_vector_product,
-    )
+    from keras_curvature.autodiff import GradientGraph, SecondDerivativeError
 
     w = tf.Variable(2.0)
 
     @tf.function
     def product():
-        return hessian_vector_product(
-            lambda: w * tf.numpy_function(np.sin, [w], tf.float32), [w], [1.0]
-        )
+        with tf.GradientTape() as tape:
+            value = w * tf.numpy_function(np.sin, [w], tf.float32)
+        gradients = tape.gradient(value, [w])
+        return GradientGraph(gradients, [w]).hessian_vector_product([1.0])
 
     try:
         product()
