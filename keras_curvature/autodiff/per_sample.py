@@ -6,7 +6,9 @@ from keras_curvature.autodiff._base import as_tf_variable
 from keras_curvature.autodiff.hessian import refuse_unconnected
 
 
-def per_sample_jacobian(outputs_fn, inputs, variables):
+def per_sample_jacobian(
+    outputs_fn, inputs, variables, unconnected_gradients="error"
+):
     """The outputs and, for every sample, their Jacobian by the variables.
 
     The function is differentiated for one sample and vectorised over the
@@ -21,14 +23,17 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
             `(batch, ...)`: a model, or a residual.
         inputs: Tensor of shape `(batch, ...)` or nested structure of such.
         variables: List of `keras.Variable`s or `tf.Variable`s.
+        unconnected_gradients: `"error"`, or `"zero"` for a Jacobian of zeros
+            where the outputs do not depend on a variable. Defaults to
+            `"error"`.
 
     Returns:
         Tuple `(outputs, jacobians)`: the outputs of shape `(batch, ...)` and
         a list of tensors of shape `outputs.shape + variable.shape`.
 
     Raises:
-        ValueError: if the outputs do not depend on one of the variables, or
-            have no batch axis.
+        ValueError: if the outputs do not depend on one of the variables
+            (unless they may), or have no batch axis.
 
     Example:
 
@@ -43,6 +48,7 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
     ```
     """
     variables = list(variables)
+    unconnected = "none" if unconnected_gradients == "error" else "zero"
     sources = [as_tf_variable(v) for v in variables]
 
     def one_sample(sample):
@@ -53,14 +59,18 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
             _refuse_without_batch(outputs)
             outputs = outputs[0]
         if outputs.shape.num_elements() == 1:
-            rows = tape.gradient(outputs, sources)
+            rows = tape.gradient(
+                outputs, sources, unconnected_gradients=unconnected
+            )
             refuse_unconnected(rows, variables, "The outputs")
             shape = outputs.shape
             return outputs, [
                 tf.reshape(r, shape + v.shape)
                 for r, v in zip(rows, sources, strict=True)
             ]
-        rows = tape.jacobian(outputs, sources)
+        rows = tape.jacobian(
+            outputs, sources, unconnected_gradients=unconnected
+        )
         refuse_unconnected(rows, variables, "The outputs")
         return outputs, [tf.convert_to_tensor(r) for r in rows]
 

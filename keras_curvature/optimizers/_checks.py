@@ -24,3 +24,13 @@ def checked_integer(name, value, minimum):
             f"`{name}` must be an integer ≥ {minimum}. Received: {value!r}."
         )
     return int(value)
+
+
+def checked_choice(name, value, choices):
+    """The argument, if it is one of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(map(repr, choices))}. "
+            f"Received: {value!r}."
+        )
+    return value

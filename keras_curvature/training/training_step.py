@@ -5,7 +5,11 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from keras_curvature.training._keras import compiled_losses
+from keras_curvature.training._keras import (
+    call_in_training,
+    compiled_losses,
+    loss_arguments,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,20 @@ class TrainingStep:
     outputs: object
     sample_weight: object
     loss: tf.Tensor
+
+    def forward(self, inputs=None):
+        """The model's outputs in training mode at its current weights.
+
+        Args:
+            inputs: Structure of tensors. Defaults to those of the batch.
+        """
+        return call_in_training(
+            self.model, self.inputs if inputs is None else inputs
+        )
+
+    def with_outputs(self, outputs):
+        """The same step with other outputs and without their loss."""
+        return dataclasses.replace(self, outputs=outputs, loss=None)
 
     def loss_terms(self):
         """The compiled losses, one `LossTerm` for each output that has one.
@@ -87,6 +105,16 @@ class LossTerm:
         if type(self.loss).call is not keras.losses.MeanSquaredError.call:
             return None
         return self.loss.fn
+
+    @property
+    def arguments(self):
+        """Dict of what the loss function is called with: `delta`, ..."""
+        return loss_arguments(self.loss)
+
+    def value(self):
+        """This summand: a scalar tensor."""
+        value = self.loss(self.target, self.output, self.sample_weight)
+        return value if self.weight is None else value * self.weight
 
     @property
     def from_logits(self):
