@@ -51,7 +51,8 @@ class StackedQR:
         """The state with the rows of A, `(m, n)`, and of r, `(m,)`, added."""
         (triangle,) = state
         augmented = tf.concat([rows, residuals[:, tf.newaxis]], axis=1)
-        return (_triangle_of(tf.concat([triangle, augmented], axis=0)),)
+        stacked = _triangle_of(tf.concat([triangle, augmented], axis=0))
+        return (tf.ensure_shape(stacked, triangle.shape),)
 
     @property
     def column_norms(self):

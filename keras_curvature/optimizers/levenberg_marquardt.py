@@ -16,6 +16,10 @@ from keras_curvature.optimizers._trust_region import first_accepted
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16
+# What a step leaves of the column norms before it. Never to forget (Moré) is
+# slow once the norms fall by orders of magnitude; to keep nothing lets a
+# column that vanishes carry its weight away.
+_MEMORY = 0.95
 # Entries of the Jacobian that are held at once: 128 MiB in float64.
 _SLICE_ENTRIES = 2**24
 
@@ -52,8 +56,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             `"qr"`: orthogonal triangularisation, which does not square the
             condition number of A. `"auto"`: QR up to 16 weights, else the
             smaller of the first two. Defaults to `"auto"`.
-        scaling: `"marquardt"`: D holds the largest norm so far of each
-            column of A, so that the steps do not depend on the units of the
+        scaling: `"marquardt"`: D holds the largest recent norm of each
+            column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not depend on the units of the
             weights. `"identity"`: D = I. Defaults to `"marquardt"`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Defaults to `100.0`.
@@ -220,7 +224,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         if self.scaling == "identity":
             return tf.ones_like(system.gradient)
         norms = system.column_norms
-        largest = tf.maximum(self._column_norms.value, norms)
+        largest = tf.maximum(_MEMORY * self._column_norms.value, norms)
         self._column_norms.assign(
             tf.where(tf.math.is_finite(norms), largest, self._column_norms)
         )
