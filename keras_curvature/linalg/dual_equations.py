@@ -50,23 +50,25 @@ class DualEquations:
         return DualEquations(self.rows / scaling, self.residuals)
 
     def solve(self, damping):
-        """z(λ), and a function that multiplies with (AᵀA + λI)⁻¹."""
+        """z(λ), and the function v ↦ vᵀ(AᵀA + λI)⁻¹v."""
         damped = tf.linalg.set_diag(
             self._gram, tf.linalg.diag_part(self._gram) + damping
         )
         factor = tf.linalg.cholesky(damped)
 
-        def pull(vector):
-            solution = tf.linalg.cholesky_solve(factor, vector[:, tf.newaxis])
-            return tf.linalg.matvec(
-                self.rows, solution[:, 0], transpose_a=True
-            )
-
-        def inverse(vector):
+        def inverse_form(vector):
             # Woodbury: (AᵀA + λI)⁻¹ = (I − Aᵀ(AAᵀ + λI)⁻¹A) / λ.
-            return (vector - pull(self._push(vector))) / damping
+            halfway = tf.linalg.triangular_solve(
+                factor, self._push(vector)[:, tf.newaxis]
+            )
+            squares = tf.reduce_sum(vector**2) - tf.reduce_sum(halfway**2)
+            return squares / damping
 
-        return -pull(self.residuals), inverse
+        solution = tf.linalg.cholesky_solve(
+            factor, -self.residuals[:, tf.newaxis]
+        )
+        step = tf.linalg.matvec(self.rows, solution[:, 0], transpose_a=True)
+        return step, inverse_form
 
     def squared_norm(self, vector):
         """‖A·vector‖²."""

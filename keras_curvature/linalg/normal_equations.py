@@ -68,7 +68,7 @@ class NormalEquations:
         )
 
     def solve(self, damping):
-        """z(λ), and a function that multiplies with (AᵀA + λI)⁻¹.
+        """z(λ), and the function v ↦ vᵀ(AᵀA + λI)⁻¹v.
 
         Where the damped matrix is not positive definite to rounding, both
         are NaN.
@@ -78,10 +78,14 @@ class NormalEquations:
         )
         factor = tf.linalg.cholesky(damped)
 
-        def inverse(vector):
-            return tf.linalg.cholesky_solve(factor, vector[:, tf.newaxis])[:, 0]
+        def inverse_form(vector):
+            halfway = tf.linalg.triangular_solve(
+                factor, vector[:, tf.newaxis]
+            )
+            return tf.reduce_sum(halfway**2)
 
-        return -inverse(self.gradient), inverse
+        step = tf.linalg.cholesky_solve(factor, -self.gradient[:, tf.newaxis])
+        return step[:, 0], inverse_form
 
     def squared_norm(self, vector):
         """‖A·vector‖²."""

@@ -65,7 +65,7 @@ class StackedQR:
         return StackedQR(self._triangle / tf.concat([scaling, ones], axis=0))
 
     def solve(self, damping):
-        """z(λ), and a function that multiplies with (AᵀA + λI)⁻¹.
+        """z(λ), and the function v ↦ vᵀ(AᵀA + λI)⁻¹v.
 
         Where A has linearly dependent columns and λ is 0, both may be
         infinite or NaN.
@@ -84,11 +84,11 @@ class StackedQR:
         )
         factor = stacked[:-1, :-1]
 
-        def inverse(vector):
+        def inverse_form(vector):
             halfway = _back_substituted(factor, vector, adjoint=True)
-            return _back_substituted(factor, halfway)
+            return tf.reduce_sum(halfway**2)
 
-        return -_back_substituted(factor, stacked[:-1, -1]), inverse
+        return -_back_substituted(factor, stacked[:-1, -1]), inverse_form
 
     def squared_norm(self, vector):
         """‖A·vector‖²."""

@@ -44,43 +44,49 @@ def trust_region_step(
     least = tf.cast(system.least_damping, dtype)
     # ‖z(λ)‖ ≤ ‖Aᵀr‖/λ, so the damping sought is below.
     upper = tf.maximum(tf.norm(system.gradient) / radius, least)
-    step, length, slope = _at(system, least)
-    is_free = length <= (1 + tolerance) * radius
-    # ‖z(λ)‖ is convex: Newton's step from the left stays on the left.
-    newton = least + (length - radius) / slope
-    lower = tf.where(tf.math.is_finite(newton), newton, least)
+    start = tf.clip_by_value(tf.cast(damping, dtype), least, upper)
 
-    def unfinished(iteration, used, damping, lower, upper, step, length):
-        near = tf.abs(length - radius) <= tolerance * radius
-        return (iteration < max_iterations) & ~(is_free | near)
+    def unfinished(iteration, is_found, *_):
+        return (iteration < max_iterations) & ~is_found
 
-    def narrow(iteration, used, damping, lower, upper, step, length):
-        inside = (damping > lower) & (damping < upper)
-        middle = tf.maximum(tf.sqrt(lower * upper), 1e-3 * upper)
-        used = tf.where(inside, damping, middle)
-        step, length, slope = _at(system, used)
+    def narrow(iteration, is_found, step, used, damping, lower, upper):
+        step, length, slope = _at(system, damping)
+        is_free = (damping <= least) & (length <= radius)
+        is_found = is_free | (tf.abs(length - radius) <= tolerance * radius)
         # Where there is no Cholesky factor, the damping is too small.
         exists = tf.math.is_finite(length)
         too_small = ~exists | (length > radius)
-        lower = tf.where(too_small, tf.maximum(lower, used), lower)
-        upper = tf.where(too_small, upper, tf.minimum(upper, used))
-        upper = tf.where(exists, upper, tf.maximum(upper, 100 * used))
-        newton = used + length / radius * (length - radius) / slope
-        damping = tf.where(exists, newton, 10 * used)
-        return iteration + 1, used, damping, lower, upper, step, length
+        lower = tf.where(too_small, damping, lower)
+        upper = tf.where(too_small, upper, damping)
+        upper = tf.where(exists, upper, tf.maximum(upper, 100 * damping))
+        newton = damping + length / radius * (length - radius) / slope
+        newton = tf.where(exists, newton, 10 * damping)
+        is_inside = (newton > lower) & (newton < upper)
+        middle = tf.maximum(tf.sqrt(lower * upper), 1e-3 * upper)
+        # From the right, Newton's step may pass the damping sought.
+        outside = tf.where(newton <= least, least, middle)
+        following = tf.where(is_inside, newton, outside)
+        return iteration + 1, is_found, step, damping, following, lower, upper
 
-    start = tf.cast(damping, dtype)
-    _, used, _, _, _, step, _ = tf.while_loop(
+    _, _, step, used, _, _, _ = tf.while_loop(
         unfinished,
         narrow,
-        (tf.constant(0), least, start, lower, upper, step, length),
+        (
+            tf.constant(0),
+            tf.constant(False),
+            tf.zeros_like(system.gradient),
+            least,
+            start,
+            least,
+            upper,
+        ),
+        parallel_iterations=1,
     )
     return step, used
 
 
 def _at(system, damping):
     """z(λ), its length, and −d‖z(λ)‖/dλ."""
-    step, inverse = system.solve(damping)
+    step, squared_norm_by_inverse = system.solve(damping)
     length = tf.norm(step)
-    slope = tf.tensordot(step, inverse(step), axes=1) / length
-    return step, length, slope
+    return step, length, squared_norm_by_inverse(step) / length

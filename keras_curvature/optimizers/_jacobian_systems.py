@@ -30,41 +30,59 @@ def jacobian_system(objective, variables, solver, slice_size):
         a scalar bool tensor, whether outputs depend on other samples.
     """
     form = objective.form
-    samples = tf.shape(form.residuals)[0]
     if solver == "dual":
         rows, is_mixed = _rows(
             objective, variables, objective.inputs, objective.outputs, form
         )
         return DualEquations(rows, _flat(form.residuals)), is_mixed
     kind = _SLICED[solver]
-    size = tf.minimum(slice_size, samples)
+    empty = kind.empty(objective.weights.shape[0], objective.weights.dtype)
 
-    def add_slice(start, is_mixed, state):
-        positions = start + tf.range(size)
+    def add(state, inputs, outputs, form):
+        rows, is_mixed = _rows(objective, variables, inputs, outputs, form)
+        return kind.add_rows(state, rows, _flat(form.residuals)), is_mixed
+
+    def whole():
+        return add(empty, objective.inputs, objective.outputs, form)
+
+    def by_slices():
+        return _add_slices(add, empty, objective, slice_size)
+
+    if form.residuals.shape[0] is None:
+        # Rather than a loop of one round: that takes a third longer.
+        samples = tf.shape(form.residuals)[0]
+        state, is_mixed = tf.cond(samples <= slice_size, whole, by_slices)
+    else:
+        fits = form.residuals.shape[0] <= slice_size
+        state, is_mixed = whole() if fits else by_slices()
+    return kind(*state), is_mixed
+
+
+def _add_slices(add, empty, objective, slice_size):
+    """The state after all slices; the last is filled up with rows of 0."""
+    form = objective.form
+    samples = tf.shape(form.residuals)[0]
+
+    def add_slice(start, state, is_mixed):
+        positions = start + tf.range(slice_size)
         is_within = tf.cast(positions < samples, form.residuals.dtype)
         positions = tf.minimum(positions, samples - 1)
         inputs, outputs = tf.nest.map_structure(
             lambda t: tf.gather(t, positions),
             (objective.inputs, objective.outputs),
         )
-        part = form.gather(positions, is_within)
-        rows, is_mixed_here = _rows(
-            objective, variables, inputs, outputs, part
+        state, is_mixed_here = add(
+            state, inputs, outputs, form.gather(positions, is_within)
         )
-        state = kind.add_rows(state, rows, _flat(part.residuals))
-        return start + size, is_mixed | is_mixed_here, state
+        return start + slice_size, state, is_mixed | is_mixed_here
 
-    _, is_mixed, state = tf.while_loop(
-        lambda start, is_mixed, state: start < samples,
+    _, state, is_mixed = tf.while_loop(
+        lambda start, *_: start < samples,
         add_slice,
-        (
-            tf.constant(0),
-            tf.constant(False),
-            kind.empty(objective.weights.shape[0], objective.weights.dtype),
-        ),
+        (tf.constant(0), empty, tf.constant(False)),
         parallel_iterations=1,
     )
-    return kind(*state), is_mixed
+    return state, is_mixed
 
 
 def _rows(objective, variables, inputs, outputs, form):

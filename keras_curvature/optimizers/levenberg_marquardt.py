@@ -16,6 +16,8 @@ from keras_curvature.optimizers._trust_region import first_accepted
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16
+# Below so many, the size of the matrix to factorise matters little.
+_DUAL_WEIGHTS = 256
 # What a step leaves of the column norms before it. Never to forget (Moré) is
 # slow once the norms fall by orders of magnitude; to keep nothing lets a
 # column that vanishes carry its weight away.
@@ -52,10 +54,11 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
 
     Args:
         linear_solver: How the step is computed. `"cholesky"`: normal
-            equations AᵀA. `"dual"`: AAᵀ, for fewer samples than weights.
+            equations AᵀA. `"dual"`: AAᵀ, for fewer residuals than weights.
             `"qr"`: orthogonal triangularisation, which does not square the
-            condition number of A. `"auto"`: QR up to 16 weights, else the
-            smaller of the first two. Defaults to `"auto"`.
+            condition number of A. `"auto"`: QR up to 16 weights, dual from
+            256 weights where there are fewer residuals, else Cholesky.
+            Defaults to `"auto"`.
         scaling: `"marquardt"`: D holds the largest recent norm of each
             column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not depend on the units of the
             weights. `"identity"`: D = I. Defaults to `"marquardt"`.
@@ -178,6 +181,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             return by(self.linear_solver)
         if self.size <= _QR_WEIGHTS:
             return by("qr")
+        if self.size < _DUAL_WEIGHTS:
+            return by("cholesky")
         return tf.cond(
             tf.size(objective.form.residuals) < self.size,
             lambda: by("dual"),
