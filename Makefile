@@ -57,6 +57,6 @@ $(VENV):
 	    "600 MB to download once) ..."; \
 	"$(PYTHON)" -m venv --clear $(VENV); \
 	$(PY) -m pip install --progress-bar off -e ".[$(EXTRAS)]" \
-	    | awk '/^Collecting/ {print "  fetching", $$2; fflush()} \
+	    | awk '/^Collecting/ {sub(/[<>=!~].*/, "", $$2); print "  fetching", $$2; fflush()} \
 	           /^Installing/ {print "  installing ..."; fflush()}'; \
 	echo "$$wanted" > $(VENV)/stamp

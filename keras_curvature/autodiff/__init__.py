@@ -1,5 +1,9 @@
 """Exact products with Hessians, Gauss-Newton matrices and Jacobians."""
 
+from keras_curvature.autodiff.checking import (
+    SecondDerivativeReport,
+    check_second_derivatives,
+)
 from keras_curvature.autodiff.curvature import curvature_of
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.gauss_newton import gauss_newton_vector_product
@@ -10,10 +14,14 @@ from keras_curvature.autodiff.jacobian import (
     vector_jacobian_product,
 )
 from keras_curvature.autodiff.per_sample import per_sample_jacobian
+from keras_curvature.autodiff.repairs import SecondDerivativeError
 
 __all__ = [
     "CurvatureTape",
     "GradientGraph",
+    "SecondDerivativeError",
+    "SecondDerivativeReport",
+    "check_second_derivatives",
     "curvature_of",
     "gauss_newton_vector_product",
     "hessian_vector_product",

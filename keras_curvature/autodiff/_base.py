@@ -67,18 +67,11 @@ class Curvature:
 
     def _pair(self, vectors):
         """Gradients to differentiate, each with the cotangent it receives."""
-        if len(vectors) != len(self.variables):
-            raise ValueError(
-                "`vectors` must hold one tensor for each variable. Received: "
-                f"{len(vectors)} vectors for {len(self.variables)} variables."
-            )
+        vectors = checked_vectors(vectors, self.variables)
         outputs, cotangents = [], []
-        for gradient, vector, variable in zip(
-            self.gradients, vectors, self.variables, strict=True
-        ):
+        for gradient, vector in zip(self.gradients, vectors, strict=True):
             if gradient is None or vector is None:
                 continue
-            vector = _checked(vector, variable)
             if isinstance(gradient, tf.IndexedSlices):
                 # g = Σₖ values[k] placed at row indices[k], duplicates added:
                 # the cotangent of values[k] is row indices[k] of the vector.
@@ -111,8 +104,25 @@ _UNCONNECTED = (
 )
 
 
+def checked_vectors(vectors, variables):
+    """The vectors as tensors shaped as the variables; None stays None."""
+    vectors = list(vectors)
+    if len(vectors) != len(variables):
+        raise ValueError(
+            "`vectors` must hold one tensor for each variable. Received: "
+            f"{len(vectors)} vectors for {len(variables)} variables."
+        )
+    return [
+        None if vector is None else _checked(vector, variable)
+        for vector, variable in zip(vectors, variables, strict=True)
+    ]
+
+
 def _checked(vector, variable):
-    vector = tf.convert_to_tensor(vector)
+    # The hint keeps the digits of Python floats for float64 variables.
+    vector = tf.convert_to_tensor(
+        vector, dtype_hint=as_tf_variable(variable).dtype
+    )
     if not vector.shape.is_compatible_with(variable.shape):
         raise ValueError(
             "Each of `vectors` must have the shape of its variable. Received: "

@@ -7,7 +7,20 @@ says what broke when TensorFlow moves one of these names.
 """
 
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util, gradients_util
+from tensorflow.python.framework import ops, registry
+from tensorflow.python.ops import (
+    control_flow_util,
+    ctc_ops,
+    gradients_util,
+    nn_impl,
+)
+from tensorflow.python.util import tf_decorator
+
+# Modules and the functions in them behind every alias of `tf.nn.moments` and
+# of `tf.nn.ctc_loss`.
+MOMENTS = (nn_impl, "moments")
+CTC = (ctc_ops, "ctc_loss_and_grad")
+_MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 
 
 def gradients_in_graph(outputs, sources, output_gradients, graph):
@@ -22,3 +35,42 @@ def in_xla_context():
     return control_flow_util.GraphOrParentsInXlaContext(
         tf.compat.v1.get_default_graph()
     )
+
+
+def source_of_moments():
+    """The (file, function) that a moments operation's traceback holds."""
+    code = _MOMENTS.__code__
+    return code.co_filename, code.co_name
+
+
+def source_of_ctc():
+    """The (file, function) that an operation of the CTC loss comes from."""
+    return "ctc_ops.py", "ctc_loss_and_grad"
+
+
+def gradient_lookup():
+    """The method that finds the gradient function of an operation type.
+
+    Called as `lookup(registry, operation_type)`, by tapes and by graphs alike.
+    """
+    return registry.Registry.lookup
+
+
+def replace_gradient_lookup(lookup):
+    """Lets tapes and graphs look gradient functions up by this method."""
+    registry.Registry.lookup = lookup
+
+
+def is_gradient_registry(candidate):
+    """Whether a registry is the one of the gradient functions."""
+    return candidate is ops.gradient_registry
+
+
+def registered_gradient(operation_type):
+    """What TensorFlow registers for a type; raises LookupError for nothing."""
+    return ops.gradient_registry.lookup(operation_type)
+
+
+def innermost_graph():
+    """The graph that operations are added to, or None where they run."""
+    return None if tf.executing_eagerly() else ops.get_default_graph()

@@ -6,6 +6,7 @@ import threading
 import tensorflow as tf
 
 from keras_curvature.autodiff._base import Curvature, as_tf_variable
+from keras_curvature.autodiff.repairs.context import exact_second_derivatives
 
 
 class CurvatureTape:
@@ -45,11 +46,13 @@ class CurvatureTape:
     def __init__(self):
         self._tape = tf.GradientTape(persistent=True)
         self._recording = False
+        self._repairs = contextlib.ExitStack()
         # What keras_curvature.Model tells of its step: a
         # keras_curvature.training.TrainingStep, None in a loop of one's own.
         self.training_step = None
 
     def __enter__(self):
+        self._repairs.enter_context(exact_second_derivatives())
         self._tape.__enter__()
         self._recording = True
         self._stack().append(self)
@@ -59,6 +62,7 @@ class CurvatureTape:
         self._stack().remove(self)
         self._recording = False
         self._tape.__exit__(*exception)
+        self._repairs.close()
 
     @classmethod
     def _stack(cls):
@@ -106,7 +110,7 @@ class CurvatureTape:
     def differentiate(self, outputs, cotangents, sources):
         """∂ Σ outputs·cotangents / ∂ sources; None where unconnected."""
         # A persistent tape that still records would also record this.
-        with self.stop_recording():
+        with self.stop_recording(), exact_second_derivatives():
             return self._tape.gradient(
                 outputs, sources, output_gradients=cotangents
             )

@@ -2,7 +2,9 @@
 
 import tensorflow as tf
 
+from keras_curvature.autodiff.hessian import refuse_unless_scalar
 from keras_curvature.autodiff.jacobian import Linearization
+from keras_curvature.autodiff.repairs.context import exact_second_derivatives
 
 
 def gauss_newton_vector_product(outputs_fn, loss_fn, variables, vectors):
@@ -18,15 +20,16 @@ def gauss_newton_vector_product(outputs_fn, loss_fn, variables, vectors):
             tensor or a nested structure of tensors.
         loss_fn: Callable that maps such outputs to a scalar tensor.
         variables: List of `keras.Variable`s or `tf.Variable`s.
-        vectors: v, a list of tensors with the shapes of the variables.
+        vectors: v, a list of tensors with the shapes of the variables, None
+            for zero.
 
     Returns:
         List of tensors with the shapes of the variables.
 
     Raises:
-        ValueError: if the outputs do not depend on one of the variables, or
-            the loss is linear in the outputs, whose Gauss–Newton matrix is
-            zero.
+        ValueError: if the outputs do not depend on one of the variables, the
+            loss is not a scalar, or it is linear in the outputs, so that its
+            Gauss–Newton matrix is zero.
 
     Example:
 
@@ -67,11 +70,19 @@ def output_hessian_vector_product(loss_fn, outputs, vectors):
         Tensors in the structure of the outputs.
     """
     flat = [tf.stop_gradient(output) for output in tf.nest.flatten(outputs)]
+    with exact_second_derivatives():
+        return _differentiated_twice(loss_fn, outputs, flat, vectors)
+
+
+def _differentiated_twice(loss_fn, outputs, flat, vectors):
     with tf.GradientTape() as outer:
         outer.watch(flat)
         with tf.GradientTape() as inner:
             inner.watch(flat)
-            loss = loss_fn(tf.nest.pack_sequence_as(outputs, flat))
+            loss = tf.convert_to_tensor(
+                loss_fn(tf.nest.pack_sequence_as(outputs, flat))
+            )
+        refuse_unless_scalar(loss)
         gradients = inner.gradient(loss, flat)
     connected = [
         (gradient, vector)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff._base import Curvature, as_tf_variable
 from keras_curvature.autodiff._tensorflow import gradients_in_graph
+from keras_curvature.autodiff.repairs.context import exact_second_derivatives
 
 
 class GradientGraph(Curvature):
@@ -67,7 +68,10 @@ class GradientGraph(Curvature):
         handles = [as_tf_variable(v).handle for v in self.variables]
         totals = [None] * len(handles)
         pending = [list(pair) for pair in zip(outputs, cotangents, strict=True)]
-        with tf.name_scope("hessian_vector_product"):
+        with (
+            exact_second_derivatives(),
+            tf.name_scope("hessian_vector_product"),
+        ):
             while pending:
                 graph = max((y.graph for y, _ in pending), key=_depth)
                 level = [pair for pair in pending if pair[0].graph is graph]

@@ -18,7 +18,8 @@ def hessian_vector_product(loss_fn, variables, vectors):
     Args:
         loss_fn: Callable without arguments that returns a scalar tensor.
         variables: List of `keras.Variable`s or `tf.Variable`s.
-        vectors: List of tensors with the shapes of the variables.
+        vectors: List of tensors with the shapes of the variables, None for
+            zero.
 
     Returns:
         List of dense tensors with the shapes and dtypes of the variables.
@@ -55,14 +56,19 @@ def gradients_of(loss_fn, variables):
     with tf.GradientTape() as tape:
         tape.watch(sources)
         loss = tf.convert_to_tensor(loss_fn())
+    refuse_unless_scalar(loss)
+    gradients = tape.gradient(loss, sources)
+    refuse_unconnected(gradients, variables, "The loss")
+    return gradients
+
+
+def refuse_unless_scalar(loss):
+    """Raises where a loss still has axes, which tapes would sum silently."""
     if loss.shape.rank != 0:
         raise ValueError(
             "`loss_fn` must return a scalar. Received: a tensor of shape "
             f"{tuple(loss.shape)}. Reduce it, for example with tf.reduce_mean."
         )
-    gradients = tape.gradient(loss, sources)
-    refuse_unconnected(gradients, variables, "The loss")
-    return gradients
 
 
 def refuse_unconnected(derivatives, variables, what):

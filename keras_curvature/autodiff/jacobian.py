@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._base import as_tf_variable
+from keras_curvature.autodiff._base import as_tf_variable, checked_vectors
 from keras_curvature.autodiff.hessian import refuse_unconnected
+from keras_curvature.autodiff.repairs.context import exact_second_derivatives
 
 
 class Linearization:
@@ -21,7 +22,7 @@ class Linearization:
         self.variables = list(variables)
         self._sources = [as_tf_variable(v) for v in self.variables]
         self._tape = tf.GradientTape(persistent=True)
-        with self._tape:
+        with exact_second_derivatives(), self._tape:
             self._tape.watch(self._sources)
             self.outputs = outputs_fn()
         self._flat = tf.nest.flatten(self.outputs)
@@ -32,26 +33,29 @@ class Linearization:
         Args:
             cotangents: u, tensors in the structure of the outputs.
         """
-        return self._pull_back(tf.nest.flatten(cotangents))
+        return self._pull_back(_checked_cotangents(cotangents, self.outputs))
 
     def jacobian_vector_product(self, vectors):
         """J·v, tensors in the structure of the outputs.
 
         Args:
-            vectors: List of tensors with the shapes of the variables.
+            vectors: List of tensors with the shapes of the variables, None
+                for zero.
         """
+        vectors = checked_vectors(vectors, self.variables)
         # Jᵀu is linear in u, so its derivative by u, applied to v, is J·v:
         # two reverse passes, each exact. Forward accumulation is silently
         # zero for variables read inside an inner tf.function.
         cotangents = [tf.zeros_like(output) for output in self._flat]
-        with tf.GradientTape() as tape:
-            tape.watch(cotangents)
-            pulled = self._pull_back(cotangents)
-        vectors = [
-            tf.cast(tf.convert_to_tensor(vector), p.dtype)
-            for vector, p in zip(vectors, pulled, strict=True)
-        ]
-        pushed = tape.gradient(pulled, cotangents, output_gradients=vectors)
+        with exact_second_derivatives():
+            with tf.GradientTape() as tape:
+                tape.watch(cotangents)
+                pulled = self._pull_back(cotangents)
+            vectors = [
+                tf.zeros_like(p) if vector is None else tf.cast(vector, p.dtype)
+                for vector, p in zip(vectors, pulled, strict=True)
+            ]
+            pushed = tape.gradient(pulled, cotangents, output_gradients=vectors)
         return tf.nest.pack_sequence_as(
             self.outputs,
             [
@@ -75,13 +79,15 @@ def jacobian_vector_product(outputs_fn, variables, vectors):
         outputs_fn: Callable without arguments that returns a tensor or a
             nested structure of tensors.
         variables: List of `keras.Variable`s or `tf.Variable`s.
-        vectors: v, a list of tensors with the shapes of the variables.
+        vectors: v, a list of tensors with the shapes of the variables, None
+            for zero.
 
     Returns:
         Tensors in the structure and shapes of the outputs.
 
     Raises:
-        ValueError: if the outputs do not depend on one of the variables.
+        ValueError: if the outputs do not depend on one of the variables, or
+            the vectors do not have the shapes of the variables.
 
     Example:
 
@@ -110,7 +116,8 @@ def vector_jacobian_product(outputs_fn, variables, cotangents):
         List of tensors with the shapes of the variables.
 
     Raises:
-        ValueError: if the outputs do not depend on one of the variables.
+        ValueError: if the outputs do not depend on one of the variables, or
+            the cotangents do not have the shapes of the outputs.
 
     Example:
 
@@ -125,3 +132,25 @@ def vector_jacobian_product(outputs_fn, variables, cotangents):
     """
     linearization = Linearization(outputs_fn, variables)
     return linearization.vector_jacobian_product(cotangents)
+
+
+def _checked_cotangents(cotangents, outputs):
+    """The cotangents as tensors with the shapes and dtypes of the outputs."""
+    if tf.nest.is_nested(outputs):
+        tf.nest.assert_same_structure(outputs, cotangents)
+        cotangents = tf.nest.flatten(cotangents)
+    else:
+        cotangents = [cotangents]
+    checked = []
+    for cotangent, output in zip(
+        cotangents, tf.nest.flatten(outputs), strict=True
+    ):
+        cotangent = tf.convert_to_tensor(cotangent, dtype_hint=output.dtype)
+        if not cotangent.shape.is_compatible_with(output.shape):
+            raise ValueError(
+                "`cotangents` must have the shapes of the outputs. Received: "
+                f"a cotangent of shape {tuple(cotangent.shape)} for an output "
+                f"of shape {tuple(output.shape)}."
+            )
+        checked.append(tf.cast(cotangent, output.dtype))
+    return checked

@@ -34,3 +34,10 @@ def checked_choice(name, value, choices):
             f"Received: {value!r}."
         )
     return value
+
+
+def checked_flag(name, value):
+    """The argument, if it is a bool."""
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be a bool. Received: {value!r}.")
+    return value

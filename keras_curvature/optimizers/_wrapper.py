@@ -55,6 +55,10 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         if hasattr(self, "inner_optimizer"):
             self.inner_optimizer.loss_scale_factor = loss_scale_factor
 
+    def apply_gradients(self, grads_and_vars):
+        super().apply_gradients(grads_and_vars)
+        return self.iterations
+
     def scale_loss(self, loss):
         return self.inner_optimizer.scale_loss(loss)
 
@@ -66,13 +70,16 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
 
     def get_config(self):
         return {
-            "optimizer": keras.optimizers.serialize(self.inner_optimizer),
+            "optimizer": keras.saving.serialize_keras_object(
+                self.inner_optimizer
+            ),
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        optimizer = keras.optimizers.deserialize(
+        # keras.optimizers.deserialize does not know Lamb.
+        optimizer = keras.saving.deserialize_keras_object(
             config["optimizer"], custom_objects=custom_objects
         )
         return cls(**{**config, "optimizer": optimizer})
@@ -80,7 +87,7 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
 
 def _checked_inner(optimizer, wrapper):
     inner = keras.optimizers.get(optimizer)
-    if isinstance(
+    if inner is None or isinstance(
         inner, (keras.optimizers.LossScaleOptimizer, OptimizerWrapper)
     ):
         raise ValueError(
@@ -88,6 +95,13 @@ def _checked_inner(optimizer, wrapper):
             f"{type(inner).__name__}. For loss scaling wrap the other way "
             f"round: LossScaleOptimizer({wrapper}(...))."
         )
+    # keras.optimizers.MultiOptimizer holds several.
+    for part in getattr(inner, "optimizers", [inner]):
+        _refuse_accumulation(part)
+    return inner
+
+
+def _refuse_accumulation(inner):
     if inner.gradient_accumulation_steps:
         raise ValueError(
             "`optimizer` must not accumulate gradients: H·g of the whole "
@@ -96,4 +110,3 @@ def _checked_inner(optimizer, wrapper):
             f"{inner.gradient_accumulation_steps}. Use a larger batch_size, "
             "or a tf.distribute strategy with more replicas."
         )
-    return inner

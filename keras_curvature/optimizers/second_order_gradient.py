@@ -1,26 +1,28 @@
 """Gradient descent on a loss and on the norm of its gradient."""
 
-import warnings
-
 import keras
 import tensorflow as tf
 
 from keras_curvature.autodiff.curvature import curvature_of, not_recorded
 from keras_curvature.optimizers._amortize import amortize
 from keras_curvature.optimizers._checks import (
+    checked_flag,
     checked_integer,
     checked_number,
 )
 from keras_curvature.optimizers._replicas import (
-    cond_on_all_replicas,
     replica_count,
     sum_over_replicas,
+)
+from keras_curvature.optimizers._skipping import (
+    SkipsNonFiniteSteps,
+    all_finite,
 )
 from keras_curvature.optimizers._wrapper import OptimizerWrapper
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
-class SecondOrderGradient(OptimizerWrapper):
+class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
     """Adds the exact second derivative of the loss to any Keras optimizer.
 
     With g = ∇L and H = ∇²L of the step's loss, the inner optimizer is given
@@ -107,7 +109,7 @@ class SecondOrderGradient(OptimizerWrapper):
                 f"gradient_weight={gradient_weight}, "
                 f"curvature_weight={curvature_weight}."
             )
-        self.normalize = bool(normalize)
+        self.normalize = checked_flag("normalize", normalize)
         self.update_period = checked_integer(
             "update_period", update_period, minimum=1
         )
@@ -122,12 +124,7 @@ class SecondOrderGradient(OptimizerWrapper):
             return
         variables = list(variables)
         super().build(variables)
-        self._skipped_steps = self.add_variable(
-            shape=(),
-            dtype="int64",
-            aggregation="only_first_replica",
-            name="skipped_steps",
-        )
+        self._build_skipping()
         self._held_products = []
         if self.curvature_weight and self.update_period > 1:
             self._held_products = [
@@ -143,18 +140,26 @@ class SecondOrderGradient(OptimizerWrapper):
     def apply(self, grads, trainable_variables=None):
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
-        variables = list(trainable_variables)
+        grads, variables = list(grads), list(trainable_variables)
+        if len(grads) != len(variables):
+            raise ValueError(
+                "`grads` must hold one gradient for each variable. Received: "
+                f"{len(grads)} gradients for {len(variables)} variables. "
+                "Without `trainable_variables` the optimizer must have been "
+                "built: call `build(variables)` first."
+            )
         self.build(variables)
-        if self.curvature_weight == 0 and self.gradient_weight == 1:
-            self.inner_optimizer.apply(grads, variables)
-            return
-        grads = list(grads)
+        self._check_variables_are_known(variables)
         # Variables that are overwritten by their gradient have none.
         places = [
             i
             for i, (g, v) in enumerate(zip(grads, variables, strict=True))
             if g is not None and not self._overwrite_variable_with_gradient(v)
         ]
+        plain = self.curvature_weight == 0 and self.gradient_weight == 1
+        if plain or not places:
+            self.inner_optimizer.apply(grads, variables)
+            return
         curvature = None
         if self.curvature_weight:
             curvature = curvature_of(
@@ -167,8 +172,14 @@ class SecondOrderGradient(OptimizerWrapper):
             for i, direction in zip(places, directions, strict=True):
                 grads[i] = self._share(direction)
             held = self._held(curvature)
-            self._apply_where_finite(
-                directions, grads, variables, products if held else [], held
+
+            def step(grads, products):
+                for variable, product in zip(held, products, strict=True):
+                    variable.assign(product)
+                self.inner_optimizer.apply(grads, variables)
+
+            self._step_if(
+                all_finite(directions), step, (grads, products if held else [])
             )
 
     @property
@@ -241,37 +252,13 @@ class SecondOrderGradient(OptimizerWrapper):
             for v in curvature.variables
         ]
 
-    def _apply_where_finite(self, directions, grads, variables, products, held):
-        finite = tf.reduce_all(
-            [tf.reduce_all(tf.math.is_finite(d)) for d in directions]
-        )
-
-        def step(grads, products):
-            for variable, product in zip(held, products, strict=True):
-                variable.assign(product)
-            self.inner_optimizer.apply(grads, variables)
-
-        def skip():
-            self._skipped_steps.assign_add(1)
-
-        cond_on_all_replicas(finite, step, skip, (grads, products))
-
-    @property
-    def skipped_steps(self):
-        """Number of steps left out because a direction was not finite."""
-        return self._skipped_steps
-
     def finalize_variable_values(self, var_list):
         super().finalize_variable_values(var_list)
-        skipped = int(self._skipped_steps.numpy()) if self.built else 0
-        if skipped:
-            warnings.warn(
-                f"{self.name}: {skipped} steps were skipped because g or H·g "
-                f"was not finite; {int(self.iterations)} were taken. Lower "
-                "the learning rate or `curvature_weight`, or, in float16, the "
-                "loss scale.",
-                stacklevel=2,
-            )
+        self._warn_of_skipped_steps(
+            "g or H·g",
+            "Lower the learning rate or `curvature_weight`, or, in float16, "
+            "the loss scale.",
+        )
 
     def get_config(self):
         return {

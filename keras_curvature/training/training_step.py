@@ -1,6 +1,7 @@
 """What a training step of this package's models saw, kept on its tape."""
 
 import dataclasses
+import functools
 
 import keras
 import tensorflow as tf
@@ -118,7 +119,7 @@ class LossTerm:
 
     @property
     def from_logits(self):
-        """Whether the output is a logit, where the loss makes the difference."""
+        """Whether the loss takes the output for a logit."""
         return bool(self.loss.get_config().get("from_logits", False))
 
     def coefficients(self):
@@ -131,13 +132,12 @@ class LossTerm:
             Tensor in the shape of `loss.call(target, output)`, that of the
             output without its last axis.
         """
-        values = tf.stop_gradient(
-            self.loss.call(
-                tf.cast(self.target, self.loss.dtype),
-                tf.cast(self.output, self.loss.dtype),
-            )
+        losses = self.loss.call(
+            tf.cast(self.target, self.loss.dtype),
+            tf.cast(self.output, self.loss.dtype),
         )
-        keep_mask(self.output, values)
+        values = tf.stop_gradient(losses)
+        _keep_masks([self.output, losses], values)
         reduction = _Reduction(self.loss)
         with tf.GradientTape() as tape:
             tape.watch(values)
@@ -160,11 +160,12 @@ class _Reduction(keras.losses.Loss):
         return y_pred
 
 
-def keep_mask(source, tensor):
-    """Gives `tensor` the Keras mask of `source`."""
-    mask = getattr(source, "_keras_mask", None)
-    if mask is not None:
-        tensor._keras_mask = mask
+def _keep_masks(sources, tensor):
+    """Gives `tensor` the Keras masks of all sources."""
+    masks = [getattr(source, "_keras_mask", None) for source in sources]
+    masks = [mask for mask in masks if mask is not None]
+    if masks:
+        tensor._keras_mask = functools.reduce(tf.logical_and, masks)
 
 
 def _place(path, outputs):

@@ -1,0 +1,113 @@
+"""The context in which TensorFlow's second derivatives are exact.
+
+TensorFlow finds the gradient function of an operation by one lookup, tapes
+and graphs, functions and branches and loops alike. While the context is open,
+that lookup answers this thread from `table.py`; other threads, and every
+thread afterwards, see TensorFlow as it was.
+"""
+
+import contextlib
+import functools
+import threading
+
+from keras.layers import BatchNormalization
+
+from keras_curvature.autodiff import _tensorflow
+from keras_curvature.autodiff.repairs.moments import exact_moments
+from keras_curvature.autodiff.repairs.refusals import (
+    refuse_ctc,
+    refuse_recomputation,
+    refuse_renorm,
+)
+from keras_curvature.autodiff.repairs.table import (
+    gradient_function,
+    register_missing_gradients,
+)
+
+
+class _Thread(threading.local):
+    def __init__(self):
+        self.graphs = []
+
+
+_thread = _Thread()
+_lock = threading.Lock()
+_open_contexts = 0
+_restore = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def exact_second_derivatives():
+    """While open, this thread's gradients have exact derivatives."""
+    with _lock:
+        _install()
+    _thread.graphs.append(_tensorflow.innermost_graph())
+    try:
+        yield
+    except NotImplementedError as error:
+        refuse_recomputation(error)
+        raise
+    finally:
+        _thread.graphs.pop()
+        with _lock:
+            _uninstall()
+
+
+def _install():
+    global _open_contexts
+    if not _open_contexts:
+        _replace_lookup()
+        _replace(*_tensorflow.MOMENTS, exact_moments, _where_recorded)
+        _replace(*_tensorflow.CTC, refuse_ctc)
+        _replace(BatchNormalization, "_compose_transforms", refuse_renorm)
+    _open_contexts += 1
+
+
+def _uninstall():
+    global _open_contexts
+    _open_contexts -= 1
+    if not _open_contexts:
+        _restore.close()
+
+
+def _replace_lookup():
+    original = _tensorflow.gradient_lookup()
+
+    @functools.wraps(original)
+    def lookup(registry, operation_type):
+        registered = functools.partial(original, registry)
+        if _thread.graphs and _tensorflow.is_gradient_registry(registry):
+            return gradient_function(operation_type, registered)
+        return registered(operation_type)
+
+    _tensorflow.replace_gradient_lookup(lookup)
+    _restore.callback(_tensorflow.replace_gradient_lookup, original)
+
+
+def _in_this_thread():
+    return bool(_thread.graphs)
+
+
+def _where_recorded():
+    """Whether operations are recorded here and now.
+
+    Within a function that is being traced the lookup mends them, and the
+    trace that remains is TensorFlow's own.
+    """
+    return _in_this_thread() and (
+        _thread.graphs[-1] is _tensorflow.innermost_graph()
+    )
+
+
+def _replace(owner, name, replacement, applies=_in_this_thread):
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def choose(*args, **kwargs):
+        return (replacement if applies() else original)(*args, **kwargs)
+
+    setattr(owner, name, choose)
+    _restore.callback(setattr, owner, name, original)
+
+
+register_missing_gradients(_tensorflow.registered_gradient)

@@ -1,0 +1,107 @@
+"""What cannot be mended, and the errors that say so."""
+
+from keras_curvature.autodiff._tensorflow import source_of_ctc
+from keras_curvature.autodiff.repairs._base import (
+    SecondDerivativeError,
+    created_in,
+    refusal,
+)
+
+_REASONS = {
+    "PyFunc": (
+        "`tf.numpy_function` has no derivative.",
+        "write it with TensorFlow operations, or put `tf.stop_gradient` "
+        "around its result where it is meant to be a constant.",
+    ),
+    "EagerPyFunc": (
+        "`tf.py_function` runs Python code that no graph holds.",
+        "write it with TensorFlow operations.",
+    ),
+    "SymbolicGradient": (
+        "the gradient was built by TensorFlow's C++ library, whose second "
+        "derivatives are not checked.",
+        "call the Python function instead of one that was loaded.",
+    ),
+    "PartitionedCall": (
+        "the function was loaded without its Python gradient, and that of "
+        "TensorFlow's C++ library is not checked.",
+        "rebuild the model from Python and load its weights only.",
+    ),
+    "CTCLoss": (
+        "TensorFlow has no derivative of its gradient.",
+        "a first-order optimizer.",
+    ),
+}
+_CTC = (
+    "The second derivative of the CTC loss (`tf.nn.ctc_loss`) is not available:"
+    " TensorFlow computes its gradient beside its value, in logarithms whose "
+    "derivative is NaN. Instead: a first-order optimizer."
+)
+_RENORM = (
+    "The second derivative of BatchNormalization with `renorm=True` is not "
+    "available: its correction is excluded from the gradient by design, so "
+    "that the gradient is not that of any loss. Instead: `renorm=False`, or "
+    "another normalization layer."
+)
+_RECOMPUTE = (
+    "The second derivative of `tf.recompute_grad` is not available: it "
+    "recomputes the forward pass where no outer derivative is recorded "
+    "({error}). Instead: call the function without it."
+)
+_REASONS["PyFuncStateless"] = _REASONS["PyFunc"]
+_REASONS["StatefulPartitionedCall"] = _REASONS["PartitionedCall"]
+_REASONS["CTCLossV2"] = _REASONS["CTCLoss"]
+_UNREGISTERED = (
+    "TensorFlow registers no gradient for it.",
+    "a layer of other operations, a first-order optimizer, or "
+    "`tf.RegisterGradient` with the gradient of that operation.",
+)
+
+# Registered by TensorFlow as not differentiable although their value varies
+# with their input, or refused although something is registered.
+REFUSED = {
+    "EagerPyFunc",
+    "PyFunc",
+    "PyFuncStateless",
+    "FakeQuantWithMinMaxArgsGradient",
+    "FakeQuantWithMinMaxVarsGradient",
+    "FakeQuantWithMinMaxVarsPerChannelGradient",
+    "HSVToRGB",
+    "ExtractGlimpse",
+    "SparseAddGrad",
+}
+
+
+def refuse(operation, *_):
+    """A gradient function that raises."""
+    raise refusal(operation, *_REASONS.get(operation.type, _UNREGISTERED))
+
+
+def refuse_ctc(*_, **__):
+    """In the place of TensorFlow's function while a tape records."""
+    raise SecondDerivativeError(_CTC)
+
+
+def refuse_renorm(*_, **__):
+    """In the place of Keras's method while a tape records."""
+    raise SecondDerivativeError(_RENORM)
+
+
+def refuse_loop_of_ctc(operation, *cotangents, registered):
+    """The gradient of a loop, if it is not that of the CTC loss."""
+    if created_in(operation, *source_of_ctc()):
+        raise SecondDerivativeError(_CTC)
+    return registered(operation, *cotangents)
+
+
+def refuse_stop_of_renorm(operation):
+    """Raises for the StopGradient that batch renormalization makes."""
+    if created_in(operation, "batch_normalization.py", "_compose_transforms"):
+        raise SecondDerivativeError(_RENORM)
+
+
+def refuse_recomputation(error):
+    """Says more than TensorFlow about `tf.recompute_grad`."""
+    if "recompute_grad" in str(error):
+        text = _RECOMPUTE.format(error=error)
+        raise SecondDerivativeError(text) from error

@@ -1,0 +1,102 @@
+"""Which gradient function each type of operation has while repairs hold."""
+
+import functools
+
+import tensorflow as tf
+
+from keras_curvature.autodiff.repairs.cross_entropy import (
+    softmax_cross_entropy,
+)
+from keras_curvature.autodiff.repairs.dilation import (
+    dilation_filter_grad,
+    dilation_input_grad,
+)
+from keras_curvature.autodiff.repairs.local_response_normalization import (
+    local_response_normalization_grad,
+)
+from keras_curvature.autodiff.repairs.max_pooling import max_pool_grad
+from keras_curvature.autodiff.repairs.moments import (
+    pass_through,
+    stops_mean_of_moments,
+)
+from keras_curvature.autodiff.repairs.refusals import (
+    REFUSED,
+    refuse,
+    refuse_loop_of_ctc,
+    refuse_stop_of_renorm,
+)
+from keras_curvature.autodiff.repairs.resize import (
+    crop_and_resize_grad_image,
+    resize_bicubic_grad,
+    resize_bilinear,
+    resize_bilinear_grad,
+    resize_nearest_neighbor_grad,
+    scale_and_translate_grad,
+)
+from keras_curvature.autodiff.repairs.softsign import softsign_grad
+
+# Added to TensorFlow's registry where it has no entry.
+MISSING = {
+    "Dilation2DBackpropFilter": dilation_filter_grad,
+    "Dilation2DBackpropInput": dilation_input_grad,
+    "LRNGrad": local_response_normalization_grad,
+    "CropAndResizeGradImage": crop_and_resize_grad_image,
+    "ResizeBicubicGrad": resize_bicubic_grad,
+    "ResizeNearestNeighborGrad": resize_nearest_neighbor_grad,
+    "ScaleAndTranslateGrad": scale_and_translate_grad,
+    "SoftsignGrad": softsign_grad,
+}
+# In the place of what TensorFlow registers.
+REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
+# Given what TensorFlow registers as `registered`.
+EXTENDED = {
+    "MaxPool3DGrad": max_pool_grad,
+    "MaxPoolGrad": max_pool_grad,
+    "ResizeBilinear": resize_bilinear,
+    "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
+    "StatelessWhile": refuse_loop_of_ctc,
+    "While": refuse_loop_of_ctc,
+}
+
+
+def register_missing_gradients(lookup):
+    """Adds what TensorFlow lacks, by `tf.RegisterGradient`."""
+    for operation_type, gradient in MISSING.items():
+        try:
+            lookup(operation_type)
+        except LookupError:
+            tf.RegisterGradient(operation_type)(gradient)
+
+
+def gradient_function(operation_type, lookup):
+    """The gradient function for a type of operation, None for zero.
+
+    Args:
+        operation_type: String, as TensorFlow looks it up.
+        lookup: Callable that maps such a string to what is registered.
+    """
+    if operation_type in REPLACED:
+        return REPLACED[operation_type]
+    if operation_type == "StopGradient":
+        return _stop_gradient
+    if operation_type in REFUSED:
+        return refuse
+    try:
+        registered = lookup(operation_type)
+    except LookupError:
+        # TensorFlow tries other ways for a function that it is given.
+        if hasattr(tf.raw_ops, operation_type):
+            return refuse
+        raise
+    if operation_type in EXTENDED:
+        return functools.partial(
+            EXTENDED[operation_type], registered=registered
+        )
+    return registered
+
+
+def _stop_gradient(operation, cotangent):
+    if stops_mean_of_moments(operation):
+        return pass_through(operation, cotangent)
+    refuse_stop_of_renorm(operation)
+    return None

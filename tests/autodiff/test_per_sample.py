@@ -1,0 +1,104 @@
+"""Jacobians of each sample's outputs."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
+
+from keras_curvature.autodiff import per_sample_jacobian
+from tests.oracles import values_of
+
+DENSE = keras.layers.Dense
+MODELS = {
+    "scalar outputs": lambda: [DENSE(4, activation="tanh"), DENSE(1)],
+    "several outputs": lambda: [DENSE(4, activation="tanh"), DENSE(3)],
+    "outputs with axes": lambda: [DENSE(4), keras.layers.Reshape((2, 2))],
+    "recurrent, scalar outputs": lambda: [
+        keras.layers.Reshape((3, 2)),
+        keras.layers.SimpleRNN(2),
+        DENSE(1),
+    ],
+    "convolution": lambda: [
+        keras.layers.Reshape((3, 2)),
+        keras.layers.Conv1D(3, 2, activation="gelu"),
+        keras.layers.GlobalAveragePooling1D(),
+    ],
+}
+
+
+@pytest.mark.parametrize("in_function", [False, True])
+@pytest.mark.parametrize("layers", MODELS)
+def test_rows_are_those_of_the_whole_jacobian(
+    layers, in_function, float64, rng
+):
+    model = keras.Sequential([keras.Input((6,)), *MODELS[layers]()])
+    x = tf.constant(rng.normal(size=(4, 6)))
+
+    def jacobians():
+        return per_sample_jacobian(model, x, model.trainable_variables)
+
+    outputs, rows = (tf.function(jacobians) if in_function else jacobians)()
+    with tf.GradientTape(persistent=True) as tape:
+        expected = model(x)
+    whole = tape.jacobian(
+        expected,
+        values_of(model.trainable_variables),
+        experimental_use_pfor=False,
+    )
+    assert_allclose(outputs, expected, atol=1e-14)
+    for row, jacobian in zip(rows, whole, strict=True):
+        assert_allclose(row, jacobian, atol=1e-13)
+
+
+def test_of_a_linear_model_it_is_the_input():
+    w = tf.Variable([[1.0], [2.0]])
+    x = tf.constant([[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]])
+    outputs, (jacobian,) = per_sample_jacobian(lambda x: x @ w, x, [w])
+    assert_allclose(outputs, [[11], [17], [23]])
+    assert_allclose(jacobian[:, 0, :, 0], x)
+
+
+def test_an_embedding_row_that_a_sample_reads_twice_counts_twice():
+    layer = keras.layers.Embedding(3, 1)
+    layer.build()
+    _, (jacobian,) = per_sample_jacobian(
+        lambda indices: tf.reduce_sum(layer(indices), (1, 2)),
+        tf.constant([[2, 0, 2], [1, 0, 0]]),
+        layer.variables,
+    )
+    assert_allclose(jacobian[:, :, 0], [[1, 0, 2], [2, 1, 0]])
+
+
+def test_inputs_may_be_a_structure():
+    w = tf.Variable(2.0)
+    x, y = np.float32([1, 2, 3]), np.float32([4, 5, 6])
+    residuals, (jacobian,) = per_sample_jacobian(
+        lambda data: data["x"] * w**2 - data["y"], {"x": x, "y": y}, [w]
+    )
+    assert_allclose(residuals, 4 * x - y)
+    assert_allclose(jacobian, 4 * x)
+
+
+def test_an_empty_batch_has_no_rows():
+    w = tf.Variable([[1.0], [2.0]])
+    outputs, (jacobian,) = per_sample_jacobian(
+        lambda x: x @ w, tf.zeros((0, 2)), [w]
+    )
+    assert outputs.shape == (0, 1)
+    assert jacobian.shape == (0, 1, 2, 1)
+
+
+def test_outputs_without_a_row_for_each_sample_are_refused():
+    w = tf.Variable([[1.0], [2.0]])
+    with pytest.raises(ValueError, match="one row of outputs for each sample"):
+        per_sample_jacobian(
+            lambda x: tf.reduce_mean(x @ w), tf.ones((3, 2)), [w]
+        )
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_variable_without_influence_is_named(width):
+    w, unused = tf.Variable(tf.ones((2, width))), tf.Variable(1.0, name="idle")
+    with pytest.raises(ValueError, match="no gradient for idle"):
+        per_sample_jacobian(lambda x: x @ w, tf.ones((3, 2)), [w, unused])

@@ -1,0 +1,80 @@
+"""The private TensorFlow names that the package stands on.
+
+When one of these fails after an update of TensorFlow, the name was moved or
+changed its meaning: `keras_curvature/autodiff/_tensorflow.py` is the only file
+to mend.
+"""
+
+import ast
+import pathlib
+
+import pytest
+import tensorflow as tf
+
+import keras_curvature
+from keras_curvature.autodiff import _tensorflow
+
+
+def test_gradients_helper_differentiates_a_tensor_of_an_enclosing_graph():
+    @tf.function
+    def derivative(x):
+        y = x**3
+        graph = y.graph
+
+        def branch():
+            return _tensorflow.gradients_in_graph(
+                [y], [x], [tf.constant(1.0)], graph
+            )[0]
+
+        return tf.cond(x > 0, branch, lambda: 0.0)
+
+    assert derivative(tf.constant(2.0)) == 12.0
+
+
+def test_gradients_helper_says_none_where_nothing_is_connected():
+    @tf.function
+    def check(x, y):
+        assert _tensorflow.gradients_in_graph(
+            [x**2], [y], [tf.constant(1.0)], x.graph
+        ) == [None]
+
+    check(tf.constant(1.0), tf.constant(2.0))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_xla_context_is_seen_also_from_a_branch(jit):
+    seen = []
+
+    @tf.function(jit_compile=jit)
+    def function(x):
+        seen.append(_tensorflow.in_xla_context())
+
+        def branch():
+            seen.append(_tensorflow.in_xla_context())
+            return x
+
+        return tf.cond(x > 0, branch, lambda: -x)
+
+    function(tf.constant(1.0))
+    assert seen == [jit, jit]
+
+
+def test_no_other_file_names_private_modules():
+    root = pathlib.Path(keras_curvature.__file__).parent
+    offenders = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in root.rglob("*.py")
+        if path.name != "_tensorflow.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _imported(node)
+        if name.startswith(("tensorflow.python", "keras.src"))
+    ]
+    assert not offenders
+
+
+def _imported(node):
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return []

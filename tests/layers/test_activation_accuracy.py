@@ -1,0 +1,148 @@
+"""Values and derivatives against mpmath, directly and through tapes."""
+
+import exact_values
+import mpmath as mp
+import numpy as np
+import pytest
+import tensorflow as tf
+from exact_values import CASES
+
+BOUND = {"float64": 1e-14, "float32": 1e-6}
+
+
+def _evaluate(layer, x, jit_compile):
+    """f, f', f'' from the methods, then f', f'' from tapes through call."""
+
+    @tf.function(jit_compile=jit_compile)
+    def evaluate(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                value = layer(x)
+            first = inner.gradient(value, x)
+        second = outer.gradient(first, x)
+        direct = value, layer.first_derivative(x), layer.second_derivative(x)
+        return (*direct, first, second)
+
+    return zip((0, 1, 2, 1, 2), evaluate(tf.constant(x)), strict=True)
+
+
+def _in_known_phase(name, x):
+    """Sine resolves its phase up to |ωx| = 1e9; the rest of x is dropped."""
+    return x[np.abs(x) < 1e6] if name in ("sine_30", "sine_pi") else x
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_derivatives_are_right_from_zero_to_the_largest_number(
+    name, dtype, jit_compile
+):
+    x = _in_known_phase(name, exact_values.grid(dtype, points=60))
+    layer = CASES[name][0]()
+    for order, received in _evaluate(layer, x, jit_compile):
+        assert received.dtype == dtype
+        errors = exact_values.relative_errors(name, order, x, received.numpy())
+        worst = np.argmax(errors)
+        assert errors[worst] <= BOUND[dtype], (order, x[worst])
+
+
+# Between the points of the grid above: where the result is normal but a naive
+# factor of it (e⁻ˣ, φ(x)) has underflowed, and where exp(−x²) needs every bit.
+TAILS = {
+    "float32": [(-91.5, -86.0), (86.0, 91.5), (-14.5, -8.5), (8.5, 14.5)],
+    "float64": [(-716, -706), (706, 716), (-39, -20), (20, 39)],
+}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "name", ["silu", "mish", "gelu", "gelu_tanh", "gaussian", "sigmoid", "tanh"]
+)
+def test_the_last_normal_numbers_of_a_tail_are_right(name, dtype, jit_compile):
+    x = np.concatenate([np.linspace(*t, 40) for t in TAILS[dtype]])
+    x = x.astype(dtype)
+    for order, received in _evaluate(CASES[name][0](), x, jit_compile):
+        errors = exact_values.relative_errors(name, order, x, received.numpy())
+        worst = np.argmax(errors)
+        assert errors[worst] <= BOUND[dtype], (order, x[worst])
+
+
+# Distance from 1 to the next number, and the smallest normal number.
+_HALF = {"float16": (2.0**-10, 2.0**-14), "bfloat16": (2.0**-7, 2.0**-126)}
+
+
+def _ulp(value, dtype):
+    epsilon, tiny = _HALF[dtype.name]
+    exponent = np.frexp(np.maximum(np.abs(value), tiny))[1]
+    return np.ldexp(epsilon, exponent - 1)
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+@pytest.mark.parametrize("name", CASES)
+def test_half_precision_is_within_two_units_in_the_last_place(name, dtype):
+    x = exact_values.grid("float32", points=60)[1:-1]
+    x = tf.cast(_in_known_phase(name, x), dtype)
+    wide = tf.cast(x, tf.float64).numpy()
+    biggest = float(dtype.max)
+    for order, received in _evaluate(CASES[name][0](), x, False):
+        assert received.dtype == dtype
+        truth = np.array(
+            [float(t) for t in exact_values.exact(name, order, wide)]
+        )
+        rounded = tf.cast(tf.cast(truth, dtype), tf.float64).numpy()
+        difference = np.abs(tf.cast(received, tf.float64).numpy() - rounded)
+        inside = np.abs(truth) < biggest
+        assert np.all(difference[inside] <= 2 * _ulp(rounded[inside], dtype))
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.float32, tf.float64])
+@pytest.mark.parametrize("name", [n for n in CASES if CASES[n][2]])
+def test_limits_at_infinity(name, dtype):
+    x = tf.constant([-np.inf, np.inf], dtype)
+    for order, received in _evaluate(CASES[name][0](), x, False):
+        limit = tf.constant(CASES[name][2][order], dtype).numpy()
+        np.testing.assert_array_equal(received.numpy(), limit, f"order {order}")
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_sine_has_no_limit_but_a_bounded_value_at_the_largest_number(dtype):
+    biggest = dtype.max
+    for name in ("sine", "sine_30", "sine_pi"):
+        layer = CASES[name][0]()
+        values = layer(tf.constant([-biggest, biggest, 1e30], dtype)).numpy()
+        assert np.all(np.abs(values) <= 1.0)
+        assert np.all(np.isnan(layer(tf.constant([-np.inf, np.inf], dtype))))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nan_stays_nan(name):
+    assert np.isnan(CASES[name][0]()(tf.constant([np.nan])).numpy()).all()
+
+
+POINTS = [-80.3, -20.1, -6.3, -2.1, -0.7, -1e-3, 1e-3, 0.3, 1.7, 9.9, 400.0]
+KINKED = ("relu", "leaky_relu", "elu", "elu_alpha", "selu", "softsign")
+
+
+def _tapes(layer, x, order):
+    if order == 0:
+        return layer(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = _tapes(layer, x, order - 1)
+    return tape.gradient(y, x)
+
+
+@pytest.mark.parametrize("order", [3, 4])
+@pytest.mark.parametrize("name", CASES)
+def test_third_and_fourth_derivatives_through_tapes_are_right(name, order):
+    x = np.array(POINTS if name in KINKED else [*POINTS, 0.0])
+    received = _tapes(CASES[name][0](), tf.constant(x), order).numpy()
+    second = CASES[name][1][2]
+    truth = [mp.diff(second, mp.mpf(v), order - 2) for v in x]
+    truth = np.array([float(t) for t in truth])
+    # Relative to the largest of them; the sine of 30 x has 30⁴.
+    scale = max(np.abs(truth).max(), 1e-3)
+    np.testing.assert_allclose(received, truth, rtol=0, atol=1e-13 * scale)
