@@ -4,7 +4,14 @@ from keras_curvature._backend import require_tensorflow_backend
 
 require_tensorflow_backend()
 
-from keras_curvature import autodiff, layers, optimizers, training  # noqa: E402
+from keras_curvature import (  # noqa: E402
+    autodiff,
+    callbacks,
+    layers,
+    linalg,
+    optimizers,
+    training,
+)
 from keras_curvature._version import __version__  # noqa: E402
 from keras_curvature.training import Model, Sequential  # noqa: E402
 
@@ -13,7 +20,9 @@ __all__ = [
     "Sequential",
     "__version__",
     "autodiff",
+    "callbacks",
     "layers",
+    "linalg",
     "optimizers",
     "training",
 ]

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_curvature.autodiff._base import as_tf_variable
+
 
 def replica_count():
     """Number of replicas whose gradients are summed for one step."""
@@ -62,3 +64,22 @@ def _returning_nothing(function, *arguments):
         return tf.constant(0)
 
     return branch
+
+
+def assign_on_replicas(variables, values):
+    """Gives variables values that every replica has computed alike."""
+    variables = [as_tf_variable(v) for v in variables]
+
+    def assign(strategy, variables, values):
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(
+                variable, _assign, args=(value,), group=False
+            )
+
+    tf.__internal__.distribute.interim.maybe_merge_call(
+        assign, tf.distribute.get_strategy(), variables, values
+    )
+
+
+def _assign(variable, value):
+    variable.assign(value)

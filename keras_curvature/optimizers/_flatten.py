@@ -1,0 +1,49 @@
+"""All variables of an optimizer as one vector."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+
+class Flattening:
+    """Concatenates tensors with the shapes of the variables, and back.
+
+    Args:
+        variables: List of `keras.Variable`s or `tf.Variable`s.
+    """
+
+    def __init__(self, variables):
+        self._shapes = [tuple(v.shape) for v in variables]
+        self._dtypes = [
+            keras.backend.standardize_dtype(v.dtype) for v in variables
+        ]
+        self._sizes = [math.prod(shape) for shape in self._shapes]
+        self.size = sum(self._sizes)
+        self.dtype = tf.as_dtype(keras.backend.result_type(*self._dtypes))
+
+    def flatten(self, tensors):
+        """One vector of shape (size,); None stands for zeros."""
+        return tf.concat(
+            [
+                tf.zeros([size], self.dtype)
+                if tensor is None
+                else tf.reshape(
+                    tf.cast(tf.convert_to_tensor(tensor), self.dtype), [-1]
+                )
+                for tensor, size in zip(tensors, self._sizes, strict=True)
+            ],
+            axis=0,
+        )
+
+    def unflatten(self, vector):
+        """List of tensors with the shapes and dtypes of the variables."""
+        return [
+            tf.cast(tf.reshape(part, shape), dtype)
+            for part, shape, dtype in zip(
+                tf.split(vector, self._sizes),
+                self._shapes,
+                self._dtypes,
+                strict=True,
+            )
+        ]

@@ -1,0 +1,86 @@
+"""Products with the limited-memory BFGS matrix, by the two-loop recursion."""
+
+import tensorflow as tf
+
+
+def inverse_hessian_product(vector, steps, changes, pairs):
+    """H·v for the inverse Hessian approximation of the last pairs.
+
+    With the pairs s = x₊ − x, y = g₊ − g, ρ = 1 / sᵀy, newest last,
+
+        H₊ = (I − ρ s yᵀ) H (I − ρ y sᵀ) + ρ s sᵀ,   H₀ = (sᵀy / yᵀy) I
+
+    Args:
+        vector: Tensor of shape (n,).
+        steps: Tensor of shape (m, n), a ring of the s: the k-th pair that
+            was ever stored lies in row k mod m.
+        changes: Tensor of shape (m, n), the y in the same rows.
+        pairs: Int64 scalar, how many pairs were ever stored. With 0 the
+            product is the vector itself.
+
+    Returns:
+        Tensor of shape (n,).
+
+    References:
+        Nocedal, 1980, "Updating quasi-Newton matrices with limited storage",
+        Mathematics of Computation 35.
+    """
+    size = steps.shape[0]
+    count = tf.minimum(tf.cast(pairs, tf.int32), size)
+    newest = tf.cast((pairs - 1) % size, tf.int32)
+    curvatures = tf.reduce_sum(steps * changes, axis=1)
+
+    def row(age):
+        return (newest - age) % size
+
+    def backward(age, vector, coefficients):
+        i = row(age)
+        coefficient = dot(steps[i], vector) / curvatures[i]
+        return (
+            age + 1,
+            vector - coefficient * changes[i],
+            tf.tensor_scatter_nd_update(coefficients, [[i]], [coefficient]),
+        )
+
+    def forward(age, vector):
+        i = row(age)
+        coefficient = coefficients[i] - dot(changes[i], vector) / curvatures[i]
+        return age - 1, vector + coefficient * steps[i]
+
+    _, vector, coefficients = tf.while_loop(
+        lambda age, *_: age < count,
+        backward,
+        (tf.constant(0), vector, tf.zeros([size], vector.dtype)),
+    )
+    scale = curvatures[newest] / dot(changes[newest], changes[newest])
+    vector *= tf.where(count > 0, scale, tf.ones_like(scale))
+    return tf.while_loop(lambda age, _: age >= 0, forward, (count - 1, vector))[
+        1
+    ]
+
+
+def store_pair(step, change, steps, changes, pairs):
+    """The ring with one more pair, unless its curvature is not positive.
+
+    Returns:
+        steps, changes and pairs as `inverse_hessian_product` takes them.
+    """
+    epsilon = step.dtype.as_numpy_dtype
+    tiny = tf.experimental.numpy.finfo(epsilon).eps
+    # The update would not be positive definite, or ρ would be rounding.
+    usable = dot(step, change) > tiny * dot(change, change)
+    row = [[tf.cast(pairs % steps.shape[0], tf.int32)]]
+
+    def replaced():
+        return (
+            tf.tensor_scatter_nd_update(steps, row, [step]),
+            tf.tensor_scatter_nd_update(changes, row, [change]),
+            pairs + 1,
+        )
+
+    return tf.cond(usable, replaced, lambda: (steps, changes, pairs))
+
+
+def dot(a, b):
+    """aᵀb."""
+    return tf.tensordot(a, b, 1)

@@ -1,0 +1,279 @@
+"""A strong Wolfe line search that asks for one evaluation at a time."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+CONTINUE, ACCEPT, FAIL = 0, 1, 2
+
+# Moré and Thuente, section 4: a bracket that shrank by less than this factor
+# over two evaluations is bisected.
+_SHRINKAGE = 0.66
+# Without a bracket the next step lies this many steps further out.
+_EXTRAPOLATION = (1.1, 4.0)
+_SMALLEST_BRACKET = 1e-4
+_LARGEST_STEP = 1e10
+
+
+class Point(NamedTuple):
+    """Loss and slope along the direction at one step length."""
+
+    step: tf.Tensor
+    loss: tf.Tensor
+    slope: tf.Tensor
+
+
+class Search(NamedTuple):
+    """Where a search stands: float64 scalars, flags as 0 and 1.
+
+    `low` is the best step so far and `high` the other end of the bracket.
+    """
+
+    origin: Point
+    low: Point
+    high: Point
+    bracketed: tf.Tensor
+    auxiliary: tf.Tensor
+    width: tf.Tensor
+    previous_width: tf.Tensor
+    upper: tf.Tensor
+    step: tf.Tensor
+    evaluations: tf.Tensor
+
+
+FIELDS = len(tf.nest.flatten(Search(*([Point(0, 0, 0)] * 3), *([0] * 7))))
+
+
+def pack(search):
+    """The state as one float64 vector of `FIELDS` entries."""
+    return tf.stack([tf.cast(f, tf.float64) for f in tf.nest.flatten(search)])
+
+
+def unpack(vector):
+    """The state that `pack` made a vector of."""
+    fields = tf.unstack(vector, FIELDS)
+    points = [Point(*fields[i : i + 3]) for i in (0, 3, 6)]
+    return Search(*points, *fields[9:])
+
+
+def start(loss, slope, step):
+    """A search from step 0 whose first trial is `step`.
+
+    Args:
+        loss: Float64 scalar, φ(0).
+        slope: Float64 scalar, φ'(0) < 0.
+        step: Float64 scalar > 0.
+    """
+    zero, one = tf.zeros([], tf.float64), tf.ones([], tf.float64)
+    origin = Point(zero, loss, slope)
+    width = one * _LARGEST_STEP
+    return Search(
+        origin, origin, origin, zero, one, width, 2 * width, width, step, zero
+    )
+
+
+def advance(search, loss, slope, rules, noise):
+    """Takes φ and φ' at `search.step`, and says what comes next.
+
+    The search ends where both conditions of strong Wolfe hold,
+
+        φ(α) ≤ φ(0) + μ α φ'(0)   and   |φ'(α)| ≤ η |φ'(0)|,
+
+    or, since φ(0) − φ(α) drowns in rounding near a minimum, where the second
+    holds with (2μ − 1) φ'(0) ≥ φ'(α) and φ(α) ≤ φ(0) + noise. A trial that is
+    not finite shortens the step tenfold.
+
+    Args:
+        search: The state before.
+        loss: Float64 scalar, φ(α) at α = `search.step`.
+        slope: Float64 scalar, φ'(α); not finite if any part of the
+            gradient is not.
+        rules: Triple (μ, η, most evaluations), Python numbers.
+        noise: Float64 scalar, the rounding error of φ.
+
+    Returns:
+        The state after, whose `step` is the next trial, and an int32 scalar:
+        `CONTINUE`, `ACCEPT` (the trial just evaluated) or `FAIL`, where
+        `low` is the best step that was found.
+
+    References:
+        Moré, Thuente, 1994, "Line search algorithms with guaranteed
+        sufficient decrease", ACM TOMS 20(3), sections 2 to 4.
+        Hager, Zhang, 2005, "A new conjugate gradient method with guaranteed
+        descent and an efficient line search", SIAM J. Optim. 16(1),
+        equation 4.1, for the approximate condition.
+    """
+    search = search._replace(evaluations=search.evaluations + 1)
+    trial = Point(search.step, loss, slope)
+    finite = tf.math.is_finite(loss) & tf.math.is_finite(slope)
+    after = _select(finite, _narrow(search, trial, rules), _shorten(search))
+    accepted = finite & _satisfied(search, trial, rules, noise)
+    spent = after.evaluations >= rules[2]
+    return after, tf.where(
+        accepted, ACCEPT, tf.where(spent | _collapsed(after), FAIL, CONTINUE)
+    )
+
+
+def _satisfied(search, trial, rules, noise):
+    decrease, curvature, _ = rules
+    origin = search.origin
+    required = origin.loss + decrease * trial.step * origin.slope
+    flat = tf.abs(trial.slope) <= -curvature * origin.slope
+    approximate = (trial.loss <= origin.loss + noise) & (
+        trial.slope <= (2 * decrease - 1) * origin.slope
+    )
+    # Nothing further out is allowed.
+    at_bound = (trial.step >= search.upper) & (
+        trial.slope <= decrease * origin.slope
+    )
+    low_enough = trial.loss <= required
+    return (flat & (low_enough | approximate)) | (low_enough & at_bound)
+
+
+def _collapsed(search):
+    low, high = search.low.step, search.high.step
+    gap = tf.abs(high - low)
+    return (search.bracketed > 0) & (
+        gap <= _SMALLEST_BRACKET * tf.maximum(low, high)
+    )
+
+
+def _shorten(search):
+    """After a trial that is not finite: a tenth of the way, and a bound."""
+    low = search.low.step
+    half = (low + search.step) / 2
+    return search._replace(
+        step=low + (search.step - low) / 10,
+        upper=tf.where(search.step > low, half, search.upper),
+    )
+
+
+def _narrow(search, trial, rules):
+    """The bracket and the next step after a finite trial."""
+    slope = rules[0] * search.origin.slope
+    required = search.origin.loss + slope * trial.step
+    auxiliary = (search.auxiliary > 0) & (
+        (trial.loss > required) | (trial.slope < 0)
+    )
+    # While no step of sufficient decrease and non-negative slope is known,
+    # ψ(α) = φ(α) − φ(0) − μ α φ'(0) takes the place of φ (section 2).
+    tilt = tf.where(
+        auxiliary & (trial.loss <= search.low.loss) & (trial.loss > required),
+        slope,
+        0.0,
+    )
+    low, high, bracketed, step = _safeguarded_step(
+        _tilted(search.low, tilt),
+        _tilted(search.high, tilt),
+        _tilted(trial, tilt),
+        search.bracketed > 0,
+        *_bounds(search),
+    )
+    low, high = _tilted(low, -tilt), _tilted(high, -tilt)
+    width = tf.abs(high.step - low.step)
+    slow = bracketed & (width >= _SHRINKAGE * search.previous_width)
+    step = tf.where(slow, low.step + (high.step - low.step) / 2, step)
+    return search._replace(
+        low=low,
+        high=high,
+        bracketed=tf.cast(bracketed, tf.float64),
+        auxiliary=tf.cast(auxiliary, tf.float64),
+        width=tf.where(bracketed, width, search.width),
+        previous_width=tf.where(bracketed, search.width, search.previous_width),
+        step=tf.clip_by_value(step, 0.0, search.upper),
+    )
+
+
+def _bounds(search):
+    """Where the next step may lie."""
+    low, high, step = search.low.step, search.high.step, search.step
+    bracketed = search.bracketed > 0
+    nearest, furthest = (step + k * (step - low) for k in _EXTRAPOLATION)
+    return (
+        tf.where(bracketed, tf.minimum(low, high), nearest),
+        tf.where(bracketed, tf.maximum(low, high), furthest),
+    )
+
+
+def _safeguarded_step(low, high, trial, bracketed, smallest, largest):
+    """Section 4: interpolates, and updates the interval of uncertainty."""
+    higher = trial.loss > low.loss
+    turned = ~higher & (trial.slope * low.slope < 0)
+    flatter = ~higher & ~turned & (tf.abs(trial.slope) <= tf.abs(low.slope))
+    bound = tf.where(trial.step > low.step, largest, smallest)
+
+    cubic = _cubic_minimizer(low, trial)
+    secant = _secant_minimizer(low, trial)
+    # Case 1: the minimum lies between, close to the lower end.
+    quadratic = _quadratic_minimizer(low, trial)
+    first = tf.where(
+        tf.abs(cubic - low.step) < tf.abs(quadratic - low.step),
+        cubic,
+        (cubic + quadratic) / 2,
+    )
+    # Case 2: it lies between, since the slope changed its sign.
+    cubic_is_further = tf.abs(cubic - trial.step) > tf.abs(secant - trial.step)
+    second = tf.where(cubic_is_further, cubic, secant)
+    # Case 3: the slope decreased. A cubic without a minimum beyond the trial
+    # says nothing.
+    beyond = (cubic - trial.step) * (trial.step - low.step) > 0
+    cubic = tf.where(beyond & tf.math.is_finite(cubic), cubic, bound)
+    cubic_is_further = tf.abs(cubic - trial.step) > tf.abs(secant - trial.step)
+    third = tf.where(cubic_is_further == bracketed, secant, cubic)
+    limit = trial.step + _SHRINKAGE * (high.step - trial.step)
+    limited = tf.where(
+        trial.step > low.step,
+        tf.minimum(limit, third),
+        tf.maximum(limit, third),
+    )
+    third = tf.where(
+        bracketed, limited, tf.clip_by_value(third, smallest, largest)
+    )
+    # Case 4: the slope did not decrease.
+    fourth = tf.where(bracketed, _cubic_minimizer(trial, high), bound)
+
+    step = tf.where(
+        higher,
+        first,
+        tf.where(turned, second, tf.where(flatter, third, fourth)),
+    )
+    step = tf.where(tf.math.is_finite(step), step, (low.step + trial.step) / 2)
+    high = _select(higher, trial, _select(turned, low, high))
+    low = _select(higher, low, trial)
+    return low, high, bracketed | higher | turned, step
+
+
+def _cubic_minimizer(a, b):
+    """Minimiser of the cubic with the values and slopes of both points."""
+    theta = 3 * (a.loss - b.loss) / (b.step - a.step) + a.slope + b.slope
+    scale = tf.maximum(
+        tf.abs(theta), tf.maximum(tf.abs(a.slope), tf.abs(b.slope))
+    )
+    radicand = (theta / scale) ** 2 - (a.slope / scale) * (b.slope / scale)
+    gamma = scale * tf.sqrt(tf.maximum(radicand, 0.0))
+    gamma = tf.where(b.step < a.step, -gamma, gamma)
+    ratio = (gamma - a.slope + theta) / (2 * gamma - a.slope + b.slope)
+    return a.step + ratio * (b.step - a.step)
+
+
+def _quadratic_minimizer(a, b):
+    """Minimiser of the parabola with both values and the first slope."""
+    chord = (b.loss - a.loss) / (b.step - a.step)
+    return a.step + a.slope / (a.slope - chord) / 2 * (b.step - a.step)
+
+
+def _secant_minimizer(a, b):
+    """Minimiser of the parabola with both slopes."""
+    return b.step + b.slope / (b.slope - a.slope) * (a.step - b.step)
+
+
+def _tilted(point, slope):
+    return point._replace(
+        loss=point.loss - slope * point.step, slope=point.slope - slope
+    )
+
+
+def _select(condition, chosen, other):
+    return tf.nest.map_structure(
+        lambda a, b: tf.where(condition, a, b), chosen, other
+    )
