@@ -85,9 +85,7 @@ MODELS = {
     "Misra1b": lambda b, x: b[0] * (1 - (1 + b[1] * x / 2) ** -2.0),
     "Misra1c": lambda b, x: b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5),
     "Misra1d": lambda b, x: b[0] * b[1] * x / (1 + b[1] * x),
-    "Nelson": lambda b, x: (
-        b[0] - b[1] * x[:, :1] * ops.exp(-b[2] * x[:, 1:])
-    ),
+    "Nelson": lambda b, x: b[0] - b[1] * x[:, :1] * ops.exp(-b[2] * x[:, 1:]),
     "Roszman1": roszman,
 }
 

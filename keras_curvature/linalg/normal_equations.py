@@ -79,9 +79,7 @@ class NormalEquations:
         factor = tf.linalg.cholesky(damped)
 
         def inverse_form(vector):
-            halfway = tf.linalg.triangular_solve(
-                factor, vector[:, tf.newaxis]
-            )
+            halfway = tf.linalg.triangular_solve(factor, vector[:, tf.newaxis])
             return tf.reduce_sum(halfway**2)
 
         step = tf.linalg.cholesky_solve(factor, -self.gradient[:, tf.newaxis])
@@ -92,4 +90,3 @@ class NormalEquations:
         return tf.tensordot(
             vector, tf.linalg.matvec(self.matrix, vector), axes=1
         )
-

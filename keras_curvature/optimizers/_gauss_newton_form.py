@@ -96,8 +96,10 @@ def gauss_newton_form(terms, gradients):
     for term, gradient in zip(terms, gradients, strict=True):
         squared_scale, p = _factor_of(term)
         scale = tf.sqrt(
-            tf.cast(tf.broadcast_to(squared_scale, tf.shape(gradient)),
-                    gradient.dtype)
+            tf.cast(
+                tf.broadcast_to(squared_scale, tf.shape(gradient)),
+                gradient.dtype,
+            )
         )
         width = int(np.prod(gradient.shape[1:]))
         segments.append((width, None if p is None else gradient.shape[-1]))

@@ -3,36 +3,40 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.optimizers import _stopping
-from keras_curvature.optimizers._checks import checked_number
+from keras_curvature.optimizers._checks import (
+    checked_number,
+    refuse_options,
+)
 from keras_curvature.optimizers._objective import Objective
 from keras_curvature.optimizers._replicas import replica_count
+from keras_curvature.optimizers._status import FIRST_ERROR, REASONS, Status
+from keras_curvature.optimizers._trust_region import first_accepted
 
 
 class LeastSquaresOptimizer(keras.optimizers.Optimizer):
     """Takes whole training steps of `keras_curvature.Model`.
 
-    A subclass implements `minimize(objective, variables)`, which moves the
-    weights and returns logs: a dict of scalar tensors with the number
-    `stop_reason` among them.
+    A subclass implements `_propose_steps(objective, variables)`. Around it
+    are the trust region, the tests that end a training, and what `fit` logs.
     """
+
+    # Whether the outputs of a sample may depend on the rest of the batch.
+    may_mix_samples = True
 
     def __init__(
         self,
-        gradient_tolerance=0.0,
-        step_tolerance=0.0,
-        loss_tolerance=0.0,
-        name=None,
+        initial_trust_radius,
+        gradient_tolerance,
+        step_tolerance,
+        loss_tolerance,
+        name,
         **kwargs,
     ):
-        if kwargs:
-            raise ValueError(
-                f"{type(self).__name__} accepts none of the arguments that "
-                "change gradients or weights beside the step it computes. "
-                f"Received: {', '.join(sorted(kwargs))}. Its arguments are in "
-                "its docstring."
-            )
+        refuse_options(type(self).__name__, kwargs)
         super().__init__(learning_rate=1.0, name=name)
+        self.initial_trust_radius = checked_number(
+            "initial_trust_radius", initial_trust_radius, minimum=1e-300
+        )
         self.gradient_tolerance = checked_number(
             "gradient_tolerance", gradient_tolerance, minimum=0
         )
@@ -50,7 +54,10 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         self.dtype = _common_dtype(variables)
         self.size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
-        self._stop_code = self._scalar("stop_reason", "int32")
+        self._status = self._scalar("status", "int32")
+        self._radius = self._scalar("trust_radius")
+        self._damping = self._scalar("damping")
+        self._last_length = self._scalar("last_step_length")
 
     def _scalar(self, name, dtype=None):
         return self.add_variable(
@@ -73,13 +80,83 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         variables = step.model.trainable_variables
         self.build(variables)
         _refuse_narrow(step, self.dtype)
-        logs = self.minimize(Objective(step, variables), variables)
-        self._stop_code.assign(logs["stop_reason"])
+        objective = Objective(step, variables)
+        trial, logs = self._minimize(objective, variables)
+        objective.move(trial.is_accepted, trial.step)
         self._iterations.assign_add(1)
-        return logs
+        return {
+            "accepted": tf.cast(trial.is_accepted, self.dtype),
+            "attempts": trial.attempts,
+            "gain_ratio": trial.ratio,
+            "trust_radius": trial.radius,
+            "status": self._status.value,
+            **logs,
+        }
 
-    def minimize(self, objective, variables):
+    def _minimize(self, objective, variables):
+        """The step of this optimizer and its own logs: `(Trial, dict)`."""
         raise NotImplementedError
+
+    def _try_steps(self, objective, propose, norm, max_attempts):
+        """The first proposed step that lowers the loss, as a `Trial`.
+
+        Args:
+            objective: `Objective`.
+            propose: See `first_accepted`.
+            norm: Scalar tensor, the norm of the weights in which lengths are
+                measured.
+            max_attempts: Int.
+        """
+        radius = self._trust_radius(norm)
+        last = tf.where(self._last_length > 0, self._last_length.value, radius)
+        trial = first_accepted(
+            objective,
+            propose,
+            radius,
+            self._damping.value,
+            last,
+            max_attempts,
+        )
+        self._radius.assign(trial.radius)
+        self._damping.assign(trial.damping)
+        self._last_length.assign(
+            tf.where(trial.is_accepted, trial.length, last)
+        )
+        return trial
+
+    def _trust_radius(self, norm):
+        first = self.initial_trust_radius * tf.where(
+            norm > 0, norm, tf.ones_like(norm)
+        )
+        return tf.where(self._radius > 0, self._radius.value, first)
+
+    def _set_status(self, objective, trial, gradient, norm, is_mixed=False):
+        """Says whether and why the training ends with this trial.
+
+        Args:
+            objective: `Objective`.
+            trial: `Trial`.
+            gradient: Scalar tensor, to be held against `gradient_tolerance`,
+                in units of the square root of the loss.
+            norm: Scalar tensor, as for `_try_steps`.
+            is_mixed: Scalar bool tensor, whether samples were found mixed.
+        """
+        largest = tf.maximum(tf.abs(trial.predicted), tf.abs(trial.actual))
+        is_accepted, loss = trial.is_accepted, objective.loss
+        tests = {
+            Status.MIXED_SAMPLES: is_mixed & (self._iterations == 0),
+            Status.NON_FINITE: ~tf.math.is_finite(loss + gradient),
+            Status.GRADIENT: gradient
+            <= self.gradient_tolerance * tf.sqrt(2 * tf.abs(loss)),
+            Status.STEP: is_accepted
+            & (trial.length <= self.step_tolerance * norm),
+            Status.LOSS: is_accepted & (largest <= self.loss_tolerance * loss),
+            Status.PRECISION: trial.is_exhausted,
+        }
+        status = tf.constant(Status.RUNNING.value)
+        for code, holds in reversed(tests.items()):
+            status = tf.where(holds, code.value, status)
+        self._status.assign(status)
 
     def apply(self, grads, trainable_variables=None):
         raise RuntimeError(
@@ -93,15 +170,14 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
     @property
     def stop_reason(self):
         """Why the last training ended, None if it did not."""
-        code = int(self._stop_code.numpy()) if self.built else 0
-        return _stopping.reason_of(code)
+        return REASONS.get(int(self._status.numpy())) if self.built else None
 
     def has_stopped(self):
-        """Whether `fit` is to end now."""
-        code = int(self._stop_code.numpy())
-        if code == _stopping.MIXED_SAMPLES:
-            raise ValueError(_MIXED_SAMPLES.format(name=type(self).__name__))
-        return code != _stopping.NOT_STOPPED
+        """Whether `fit` is to end now; raises where it cannot go on."""
+        status = int(self._status.numpy())
+        if status >= FIRST_ERROR:
+            raise RuntimeError(f"{self.name}: {REASONS[status]}")
+        return status != Status.RUNNING
 
     @property
     def learning_rate(self):
@@ -118,6 +194,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self):
         return {
+            "initial_trust_radius": self.initial_trust_radius,
             "gradient_tolerance": self.gradient_tolerance,
             "step_tolerance": self.step_tolerance,
             "loss_tolerance": self.loss_tolerance,
@@ -149,7 +226,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
                 "with loss='mse'."
             )
         for layer in step.model._flatten_layers():
-            reason = _inconstant(layer)
+            reason = _inconstant(layer, self.may_mix_samples)
             if reason:
                 raise ValueError(
                     f"{name} needs outputs that depend on the weights and on "
@@ -159,13 +236,18 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
                 )
 
 
-def _inconstant(layer):
-    """Why a layer's outputs change from call to call, or None."""
-    if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+def _inconstant(layer, may_mix_samples):
+    """Why the outputs of a layer are no function of a sample, or None."""
+    is_normalizing = isinstance(layer, keras.layers.BatchNormalization)
+    if is_normalizing and layer.trainable and not may_mix_samples:
         return "which mixes the samples of a batch in training"
     for rate in ("rate", "dropout", "recurrent_dropout", "stddev"):
         value = getattr(layer, rate, None)
-        if isinstance(value, float) and value and hasattr(layer, "seed_generator"):
+        if (
+            isinstance(value, float)
+            and value
+            and hasattr(layer, "seed_generator")
+        ):
             return "which draws random numbers in training"
     return None
 
@@ -192,12 +274,3 @@ def _refuse_narrow(step, dtype):
             f"{dtype!r}) before the model is built, without a mixed dtype "
             "policy."
         )
-
-
-_MIXED_SAMPLES = (
-    "{name} needs outputs of each sample that depend on that sample alone. "
-    "Received: a model whose outputs for a batch differ from those for its "
-    "samples one by one. Look for a layer that mixes samples or draws random "
-    "numbers in training, or use keras_curvature.optimizers.GaussNewton, "
-    "which differentiates the batch as a whole."
-)

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.optimizers._flatten import Flattening
 from keras_curvature.optimizers._gauss_newton_form import gauss_newton_form
-from keras_curvature.training.training_step import keep_mask
+from keras_curvature.training.training_step import keep_masks
 
 
 class Objective:
@@ -31,7 +32,8 @@ class Objective:
         self.inputs = step.inputs
         self._variables = list(variables)
         self._values = [tf.convert_to_tensor(v.value) for v in variables]
-        self.weights = flatten(self._values)
+        self._flattening = Flattening(variables)
+        self.weights = self.flatten(self._values)
         outputs = _detached(step.outputs)
         terms = step.with_outputs(outputs).loss_terms()
         sources = [term.output for term in terms]
@@ -40,18 +42,28 @@ class Objective:
             loss = _total(terms)
         self._places = _places(sources, outputs)
         self.loss = tf.cast(loss, self.weights.dtype)
-        self.form = gauss_newton_form(
-            terms, tape.gradient(loss, sources)
-        )
+        self.form = gauss_newton_form(terms, tape.gradient(loss, sources))
         self.outputs = self._select(outputs)
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
         epsilon = np.finfo(self.weights.dtype.as_numpy_dtype).eps
-        self.rounding = 4 * epsilon * (
-            tf.abs(self.loss)
-            + tf.reduce_sum(
-                tf.abs(self.form.pull(self.form.residuals) * self.outputs)
+        self.rounding = (
+            4
+            * epsilon
+            * (
+                tf.abs(self.loss)
+                + tf.reduce_sum(
+                    tf.abs(self.form.pull(self.form.residuals) * self.outputs)
+                )
             )
         )
+
+    def flatten(self, tensors):
+        """Tensors in the shapes of the variables as one of shape `(n,)`."""
+        return self._flattening.flatten(tensors)
+
+    def unflatten(self, vector):
+        """The inverse of `flatten`."""
+        return self._flattening.unflatten(vector)
 
     def outputs_of(self, inputs):
         """The outputs that have a loss, shape `(batch, m)`."""
@@ -59,7 +71,7 @@ class Objective:
 
     def trial(self, step):
         """L at weights + step; leaves the model there."""
-        self._assign(unflatten(self.weights + step, self._values))
+        self._assign(self.unflatten(self.weights + step))
         outputs = self._step.forward()
         return tf.cast(
             _total(self._step.with_outputs(_detached(outputs)).loss_terms()),
@@ -68,7 +80,7 @@ class Objective:
 
     def move(self, is_accepted, step):
         """Leaves the model at weights + step, or exactly where it was."""
-        moved = unflatten(self.weights + step, self._values)
+        moved = self.unflatten(self.weights + step)
         self._assign(
             [
                 tf.where(is_accepted, new, old)
@@ -91,20 +103,6 @@ class Objective:
         )
 
 
-def flatten(tensors):
-    """All entries as one tensor of shape `(n,)`."""
-    return tf.concat([tf.reshape(t, (-1,)) for t in tensors], axis=0)
-
-
-def unflatten(vector, like):
-    """The entries of `vector` in the shapes of the tensors `like`."""
-    sizes = [t.shape.num_elements() for t in like]
-    return [
-        tf.reshape(part, t.shape)
-        for part, t in zip(tf.split(vector, sizes), like, strict=True)
-    ]
-
-
 def _total(terms):
     return tf.add_n([term.value() for term in terms])
 
@@ -119,7 +117,7 @@ def _detached(outputs):
 
     def detach(output):
         detached = tf.identity(output)
-        keep_mask(output, detached)
+        keep_masks([output], detached)
         return detached
 
     return keras.tree.map_structure(detach, outputs)

@@ -5,14 +5,32 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.linalg import trust_region_step
-
 # Moré, 1978: a step is taken if it brings this fraction of what was predicted.
 _ACCEPTANCE = 1e-4
 
 
+class Proposal(typing.NamedTuple):
+    """A step within a trust region; all entries are tensors.
+
+    Attributes:
+        step: d, shape `(n,)`.
+        length: ‖d‖ in the norm of the region.
+        radius: The radius it was found for.
+        predicted: The reduction of the loss by the quadratic model.
+        is_free: Whether the radius did not bound the step.
+        damping: λ, 0 where there is none.
+    """
+
+    step: tf.Tensor
+    length: tf.Tensor
+    radius: tf.Tensor
+    predicted: tf.Tensor
+    is_free: tf.Tensor
+    damping: tf.Tensor
+
+
 class Trial(typing.NamedTuple):
-    """A trial step d and what came of it; all entries are tensors."""
+    """A proposed step and what came of it; all entries are tensors."""
 
     attempts: tf.Tensor
     step: tf.Tensor
@@ -23,13 +41,10 @@ class Trial(typing.NamedTuple):
     actual: tf.Tensor
     ratio: tf.Tensor
     is_accepted: tf.Tensor
-    is_last: tf.Tensor
     is_exhausted: tf.Tensor
 
 
-def first_accepted(
-    objective, system, scaling, radius, damping, last_length, max_attempts
-):
+def first_accepted(objective, propose, radius, damping, last, max_attempts):
     """Tries steps in ever smaller trust regions until one lowers the loss.
 
     Where a step promises less than rounding lets the loss show, it is taken
@@ -38,75 +53,71 @@ def first_accepted(
 
     Args:
         objective: `Objective`.
-        system: Of `keras_curvature.linalg`, in the unknowns z = D·d.
-        scaling: The diagonal of D, shape `(n,)`.
-        radius: Scalar tensor, bound of ‖D·d‖.
+        propose: Callable that maps `(attempt, radius, damping)` to a
+            `Proposal`.
+        radius: Scalar tensor, the first radius.
         damping: Scalar tensor, λ of the step before.
-        last_length: Scalar tensor, ‖D·d‖ of the last accepted step.
+        last: Scalar tensor, length of the last accepted step.
         max_attempts: Int.
 
     Returns:
         The last `Trial`, with the radius for the next step.
     """
-    dtype = scaling.dtype
-    shortest = np.finfo(dtype.as_numpy_dtype).eps * tf.norm(
-        scaling * objective.weights
-    )
+    dtype = objective.weights.dtype
+    epsilon = np.finfo(dtype.as_numpy_dtype).eps
 
-    def attempt(trial):
-        z, damping = trust_region_step(system, trial.radius, trial.damping)
-        step, length = z / scaling, tf.norm(z)
-        predicted = -(
-            tf.tensordot(system.gradient, z, 1) + system.squared_norm(z) / 2
-        )
-        actual = objective.loss - objective.trial(step)
+    def attempt(before):
+        proposal = propose(before.attempts, before.radius, before.damping)
+        predicted, length = proposal.predicted, proposal.length
+        actual = objective.loss - objective.trial(proposal.step)
         ratio = gain_ratio(actual, predicted)
+        # False where one is NaN.
         is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
             tf.abs(actual) <= objective.rounding
         )
         is_accepted = tf.where(
-            is_undecidable, length < last_length, ratio > _ACCEPTANCE
+            is_undecidable, length < last, ratio > _ACCEPTANCE
         )
-        is_exhausted = ~is_accepted & (is_undecidable | (length <= shortest))
-        is_free = damping <= system.least_damping
-        radius = tf.where(
-            is_undecidable,
-            trial.radius,
-            updated_radius(trial.radius, length, ratio, is_free),
+        is_tiny = tf.reduce_all(
+            tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
+        )
+        radius = updated_radius(
+            proposal.radius, length, ratio, proposal.is_free
         )
         return Trial(
-            attempts=trial.attempts + 1,
-            step=step,
+            attempts=before.attempts + 1,
+            step=proposal.step,
             length=length,
-            radius=radius,
-            damping=damping,
+            radius=tf.where(is_undecidable, before.radius, radius),
+            damping=proposal.damping,
             predicted=predicted,
             actual=actual,
             ratio=ratio,
             is_accepted=is_accepted,
-            is_last=is_accepted | is_exhausted,
-            is_exhausted=is_exhausted,
+            is_exhausted=~is_accepted & (is_undecidable | is_tiny),
         )
 
+    def unfinished(trial):
+        is_open = ~(trial.is_accepted | trial.is_exhausted)
+        return is_open & (trial.attempts < max_attempts)
+
     zero, no = tf.zeros((), dtype), tf.constant(False)
+    start = Trial(
+        attempts=tf.constant(0),
+        step=tf.zeros_like(objective.weights),
+        length=zero,
+        radius=radius,
+        damping=damping,
+        predicted=zero,
+        actual=zero,
+        ratio=zero,
+        is_accepted=no,
+        is_exhausted=no,
+    )
     (trial,) = tf.while_loop(
-        lambda trial: (trial.attempts < max_attempts) & ~trial.is_last,
+        unfinished,
         lambda trial: (attempt(trial),),
-        (
-            Trial(
-                attempts=tf.constant(0),
-                step=tf.zeros_like(scaling),
-                length=zero,
-                radius=radius,
-                damping=damping,
-                predicted=zero,
-                actual=zero,
-                ratio=zero,
-                is_accepted=no,
-                is_last=no,
-                is_exhausted=no,
-            ),
-        ),
+        (start,),
         parallel_iterations=1,
     )
     return trial

@@ -3,16 +3,11 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.optimizers import _stopping
-from keras_curvature.optimizers._checks import (
-    checked_choice,
-    checked_integer,
-    checked_number,
-)
+from keras_curvature.linalg import trust_region_step
+from keras_curvature.optimizers._checks import checked_choice, checked_integer
 from keras_curvature.optimizers._jacobian_systems import jacobian_system
 from keras_curvature.optimizers._least_squares import LeastSquaresOptimizer
-from keras_curvature.optimizers._stopping import first_code
-from keras_curvature.optimizers._trust_region import first_accepted
+from keras_curvature.optimizers._trust_region import Proposal
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16
@@ -60,8 +55,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             256 weights where there are fewer residuals, else Cholesky.
             Defaults to `"auto"`.
         scaling: `"marquardt"`: D holds the largest recent norm of each
-            column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not depend on the units of the
-            weights. `"identity"`: D = I. Defaults to `"marquardt"`.
+            column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not
+            depend on the units of the weights. `"identity"`: D = I. Defaults to `"marquardt"`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Defaults to `100.0`.
         max_attempts: Int ≥ 1, trial steps for one Jacobian. Defaults to
@@ -111,6 +106,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         of nonlinear parameters".
     """
 
+    may_mix_samples = False
+
     def __init__(
         self,
         linear_solver="auto",
@@ -125,16 +122,18 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         **kwargs,
     ):
         super().__init__(
-            gradient_tolerance, step_tolerance, loss_tolerance, name, **kwargs
+            initial_trust_radius,
+            gradient_tolerance,
+            step_tolerance,
+            loss_tolerance,
+            name,
+            **kwargs,
         )
         self.linear_solver = checked_choice(
             "linear_solver", linear_solver, ("auto", "cholesky", "dual", "qr")
         )
         self.scaling = checked_choice(
             "scaling", scaling, ("marquardt", "identity")
-        )
-        self.initial_trust_radius = checked_number(
-            "initial_trust_radius", initial_trust_radius, minimum=1e-300
         )
         self.max_attempts = checked_integer(
             "max_attempts", max_attempts, minimum=1
@@ -149,9 +148,6 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         if self.built:
             return
         super().build(variables)
-        self._radius = self._scalar("trust_radius")
-        self._damping = self._scalar("damping")
-        self._last_length = self._scalar("last_step_length")
         self._column_norms = self.add_variable(
             shape=(self.size,),
             dtype=self.dtype,
@@ -159,14 +155,12 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             name="largest_column_norms",
         )
 
-    def minimize(self, objective, variables):
-        step, logs = self._step_by_shape(objective, variables)
-        objective.move(logs["accepted"], step)
-        logs["accepted"] = tf.cast(logs["accepted"], self.dtype)
-        return logs
+    def _minimize(self, objective, variables):
+        trial = self._by_shape(objective, variables)
+        return trial, {"damping": trial.damping}
 
-    def _step_by_shape(self, objective, variables):
-        """The step, by the linear solver that suits the numbers of rows."""
+    def _by_shape(self, objective, variables):
+        """A trial by the solver that suits the numbers of rows and weights."""
 
         def by(solver):
             size = self.slice_size or max(
@@ -175,7 +169,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             system, is_mixed = jacobian_system(
                 objective, variables, solver, size
             )
-            return self._step(objective, system, is_mixed)
+            return self._trial(objective, system, is_mixed)
 
         if self.linear_solver != "auto":
             return by(self.linear_solver)
@@ -189,40 +183,27 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             lambda: by("cholesky"),
         )
 
-    def _step(self, objective, system, is_mixed):
-        """The first of several trial steps that lowers the loss."""
+    def _trial(self, objective, system, is_mixed):
         scaling = self._new_scaling(system)
         system = system.scaled(scaling)
+
+        def propose(attempt, radius, damping):
+            z, damping = trust_region_step(system, radius, damping)
+            slope = tf.tensordot(system.gradient, z, axes=1)
+            return Proposal(
+                step=z / scaling,
+                length=tf.norm(z),
+                radius=radius,
+                predicted=-(slope + system.squared_norm(z) / 2),
+                is_free=damping <= system.least_damping,
+                damping=damping,
+            )
+
         norm = tf.norm(scaling * objective.weights)
-        first_radius = self.initial_trust_radius * tf.where(norm > 0, norm, 1)
-        radius = tf.where(self._radius > 0, self._radius.value, first_radius)
-        last_length = tf.where(
-            self._last_length > 0, self._last_length.value, radius
-        )
-        trial = first_accepted(
-            objective,
-            system,
-            scaling,
-            radius,
-            self._damping.value,
-            last_length,
-            self.max_attempts,
-        )
-        self._radius.assign(trial.radius)
-        self._damping.assign(trial.damping)
-        self._last_length.assign(
-            tf.where(trial.is_accepted, trial.length, last_length)
-        )
-        return trial.step, {
-            "damping": trial.damping,
-            "trust_radius": trial.radius,
-            "gain_ratio": trial.ratio,
-            "attempts": trial.attempts,
-            "accepted": trial.is_accepted,
-            "stop_reason": self._stop_code_after(
-                objective, system, trial, norm, is_mixed
-            ),
-        }
+        trial = self._try_steps(objective, propose, norm, self.max_attempts)
+        largest = tf.reduce_max(tf.abs(system.gradient))
+        self._set_status(objective, trial, largest, norm, is_mixed)
+        return trial
 
     def _new_scaling(self, system):
         """The diagonal of D."""
@@ -235,40 +216,11 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         )
         return tf.where(largest > 0, largest, tf.ones_like(largest))
 
-    def _stop_code_after(self, objective, system, trial, norm, is_mixed):
-        squares = tf.sqrt(2 * tf.abs(objective.loss))
-        cosine = tf.reduce_max(tf.abs(system.gradient))
-        accepted = trial.is_accepted
-        is_reduction_small = (
-            trial.predicted <= self.loss_tolerance * objective.loss
-        ) & (tf.abs(trial.actual) <= self.loss_tolerance * objective.loss)
-        is_first = self.iterations == 0
-        return first_code(
-            [
-                (_stopping.MIXED_SAMPLES, is_mixed & is_first),
-                (
-                    _stopping.NOT_FINITE,
-                    ~tf.math.is_finite(objective.loss + cosine),
-                ),
-                (
-                    _stopping.GRADIENT,
-                    cosine <= self.gradient_tolerance * squares,
-                ),
-                (
-                    _stopping.STEP,
-                    accepted & (trial.length <= self.step_tolerance * norm),
-                ),
-                (_stopping.LOSS, accepted & is_reduction_small),
-                (_stopping.PRECISION, trial.is_exhausted),
-            ]
-        )
-
     def get_config(self):
         return {
             **super().get_config(),
             "linear_solver": self.linear_solver,
             "scaling": self.scaling,
-            "initial_trust_radius": self.initial_trust_radius,
             "max_attempts": self.max_attempts,
             "slice_size": self.slice_size,
         }

@@ -45,7 +45,10 @@ class CurvatureTrainStep:
 
         def function(iterator):
             logs = train_function(iterator)
-            self.stop_training |= self.optimizer.has_stopped()
+            if self.optimizer.has_stopped():
+                self.stop_training = True
+                reason = self.optimizer.stop_reason
+                self.history.history["stop_reason"] = [reason]
             return logs
 
         return function

@@ -137,7 +137,7 @@ class LossTerm:
             tf.cast(self.output, self.loss.dtype),
         )
         values = tf.stop_gradient(losses)
-        _keep_masks([self.output, losses], values)
+        keep_masks([self.output, losses], values)
         reduction = _Reduction(self.loss)
         with tf.GradientTape() as tape:
             tape.watch(values)
@@ -160,7 +160,7 @@ class _Reduction(keras.losses.Loss):
         return y_pred
 
 
-def _keep_masks(sources, tensor):
+def keep_masks(sources, tensor):
     """Gives `tensor` the Keras masks of all sources."""
     masks = [getattr(source, "_keras_mask", None) for source in sources]
     masks = [mask for mask in masks if mask is not None]
