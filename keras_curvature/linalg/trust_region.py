@@ -60,11 +60,11 @@ def trust_region_step(
         upper = tf.where(too_small, upper, damping)
         upper = tf.where(exists, upper, tf.maximum(upper, 100 * damping))
         newton = damping + length / radius * (length - radius) / slope
-        newton = tf.where(exists, newton, 10 * damping)
-        is_inside = (newton > lower) & (newton < upper)
+        is_inside = exists & (newton > lower) & (newton < upper)
         middle = tf.maximum(tf.sqrt(lower * upper), 1e-3 * upper)
         # From the right, Newton's step may pass the damping sought.
-        outside = tf.where(newton <= least, least, middle)
+        is_past = exists & (newton <= least)
+        outside = tf.where(is_past, least, middle)
         following = tf.where(is_inside, newton, outside)
         return iteration + 1, is_found, step, damping, following, lower, upper
 

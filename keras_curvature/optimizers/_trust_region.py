@@ -42,14 +42,16 @@ class Trial(typing.NamedTuple):
     ratio: tf.Tensor
     is_accepted: tf.Tensor
     is_exhausted: tf.Tensor
+    was_rejected: tf.Tensor
 
 
 def first_accepted(objective, propose, radius, damping, last, max_attempts):
     """Tries steps in ever smaller trust regions until one lowers the loss.
 
-    Where a step promises less than rounding lets the loss show, it is taken
-    if it is shorter than the step before, as long as Gauss–Newton steps
-    contract; the training is exhausted when they no longer do.
+    Where a step promises less than rounding lets the loss show, the radius
+    grows. If it did not bound the step, the step is taken as long as steps
+    contract; the training is exhausted when they no longer do, or when the
+    larger steps were rejected.
 
     Args:
         objective: `Objective`.
@@ -75,26 +77,31 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
         is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
             tf.abs(actual) <= objective.rounding
         )
+        is_free = proposal.is_free
         is_accepted = tf.where(
-            is_undecidable, length < last, ratio > _ACCEPTANCE
+            is_undecidable, is_free & (length < last), ratio > _ACCEPTANCE
         )
         is_tiny = tf.reduce_all(
             tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
         )
-        radius = updated_radius(
-            proposal.radius, length, ratio, proposal.is_free
+        is_final = is_tiny | (is_undecidable & (is_free | before.was_rejected))
+        radius = tf.where(
+            is_undecidable,
+            tf.maximum(4 * length, proposal.radius),
+            updated_radius(proposal.radius, length, ratio, is_free),
         )
         return Trial(
             attempts=before.attempts + 1,
             step=proposal.step,
             length=length,
-            radius=tf.where(is_undecidable, before.radius, radius),
+            radius=radius,
             damping=proposal.damping,
             predicted=predicted,
             actual=actual,
             ratio=ratio,
             is_accepted=is_accepted,
-            is_exhausted=~is_accepted & (is_undecidable | is_tiny),
+            is_exhausted=~is_accepted & is_final,
+            was_rejected=~is_accepted & ~is_undecidable,
         )
 
     def unfinished(trial):
@@ -113,6 +120,7 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
         ratio=zero,
         is_accepted=no,
         is_exhausted=no,
+        was_rejected=no,
     )
     (trial,) = tf.while_loop(
         unfinished,

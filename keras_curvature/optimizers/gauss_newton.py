@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.linalg import steihaug
-from keras_curvature.optimizers._checks import checked_integer
+from keras_curvature.optimizers._checks import checked_integer, checked_number
 from keras_curvature.optimizers._least_squares import LeastSquaresOptimizer
 from keras_curvature.optimizers._trust_region import Proposal
 
@@ -22,15 +22,17 @@ class GaussNewton(LeastSquaresOptimizer):
     `LevenbergMarquardt` can be trained, and the batch is differentiated as a
     whole. It needs a `keras_curvature.Model` or `Sequential`.
 
-    Conjugate gradients stop at ‖residual‖ ≤ min(½, √(‖∇L‖/‖∇L₀‖))·‖∇L‖, a
-    forcing sequence for superlinear convergence with ∇L₀ of the first step,
-    where their path leaves the trust region, or after `max_cg_iterations`.
+    Conjugate gradients stop at ‖residual‖ ≤ min(τ, √(‖∇L‖/‖∇L₀‖))·‖∇L‖, a
+    forcing sequence for superlinear convergence with ∇L₀ of the first step
+    and τ `cg_tolerance`, where their path leaves the trust region, or after `max_cg_iterations`.
     The radius grows and shrinks with the gain ratio (actual over predicted
     reduction of the loss). Where a step does not lower the loss, the points
     at which the same path left smaller regions are tried, without further
     products; if none is accepted, the weights stay exactly as they were.
 
     Args:
+        cg_tolerance: Float > 0 and < 1, the largest relative residual of
+            conjugate gradients. Defaults to `0.1`.
         max_cg_iterations: Int ≥ 1, products with the matrix for one step.
             Defaults to `100`.
         initial_trust_radius: Float > 0, the first trust radius in units of
@@ -81,6 +83,7 @@ class GaussNewton(LeastSquaresOptimizer):
 
     def __init__(
         self,
+        cg_tolerance=0.1,
         max_cg_iterations=100,
         initial_trust_radius=1.0,
         max_attempts=5,
@@ -97,6 +100,9 @@ class GaussNewton(LeastSquaresOptimizer):
             loss_tolerance,
             name,
             **kwargs,
+        )
+        self.cg_tolerance = checked_number(
+            "cg_tolerance", cg_tolerance, minimum=1e-300, below=1
         )
         self.max_cg_iterations = checked_integer(
             "max_cg_iterations", max_cg_iterations, minimum=1
@@ -152,7 +158,10 @@ class GaussNewton(LeastSquaresOptimizer):
             product,
             gradient,
             radii,
-            tf.minimum(tf.sqrt(gradient_norm / first), 0.5),
+            tf.minimum(
+                tf.sqrt(gradient_norm / first),
+                tf.cast(self.cg_tolerance, gradient.dtype),
+            ),
             self.max_cg_iterations,
         )
 
@@ -174,6 +183,7 @@ class GaussNewton(LeastSquaresOptimizer):
     def get_config(self):
         return {
             **super().get_config(),
+            "cg_tolerance": self.cg_tolerance,
             "max_cg_iterations": self.max_cg_iterations,
             "max_attempts": self.max_attempts,
         }
