@@ -56,7 +56,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             Defaults to `"auto"`.
         scaling: `"marquardt"`: D holds the largest recent norm of each
             column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not
-            depend on the units of the weights. `"identity"`: D = I. Defaults to `"marquardt"`.
+            depend on the units of the weights. `"identity"`: D = I. Defaults
+            to `"marquardt"`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Defaults to `100.0`.
         max_attempts: Int ≥ 1, trial steps for one Jacobian. Defaults to

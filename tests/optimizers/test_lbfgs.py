@@ -83,7 +83,9 @@ def test_finds_the_closed_form_of_ridge_regression(float64, rng):
         [
             keras.Input((4,)),
             keras.layers.Dense(
-                1, use_bias=False, kernel_regularizer=keras.regularizers.L2(0.125)
+                1,
+                use_bias=False,
+                kernel_regularizer=keras.regularizers.L2(0.125),
             ),
         ]
     )
@@ -239,9 +241,7 @@ def test_the_order_of_the_whole_data_does_not_matter(float64):
     for model, shuffle in ((ordered, False), (shuffled, True)):
         model.compile(LBFGS(), loss="mse")
         full_batch_fit(model, 20, shuffle=shuffle)
-    np.testing.assert_allclose(
-        loss_at(shuffled), loss_at(ordered), rtol=1e-6
-    )
+    np.testing.assert_allclose(loss_at(shuffled), loss_at(ordered), rtol=1e-6)
 
 
 def test_training_can_go_on_after_an_error(float64):
