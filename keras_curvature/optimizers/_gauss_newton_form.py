@@ -131,10 +131,11 @@ def _factor_of(term):
     """`(scale², probabilities or None)` for the outputs of one loss."""
     factor = _FACTORS.get(term.function)
     if factor is None:
+        name = getattr(term.function, "__name__", term.loss.name)
         names = ", ".join(sorted(f.__name__ for f in _FACTORS))
         raise ValueError(
             "`loss` must be one with a Gauss-Newton form: "
-            f"{names}. Received: {term.loss.name}. Use one of these, or an "
+            f"{names}. Received: {name}. Use one of these, or an "
             "optimizer that needs gradients and Hessians only, such as "
             "NewtonCG or LBFGS."
         )

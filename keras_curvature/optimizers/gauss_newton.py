@@ -25,10 +25,10 @@ class GaussNewton(LeastSquaresOptimizer):
     Conjugate gradients stop at ‖residual‖ ≤ min(τ, √(‖∇L‖/‖∇L₀‖))·‖∇L‖, a
     forcing sequence for superlinear convergence with ∇L₀ of the first step
     and τ `cg_tolerance`, where their path leaves the trust region, or after
-    `max_cg_iterations`. The radius grows and shrinks with the gain ratio (actual over predicted
-    reduction of the loss). Where a step does not lower the loss, the points
-    at which the same path left smaller regions are tried, without further
-    products; if none is accepted, the weights stay exactly as they were.
+    `max_cg_iterations`. The radius grows and shrinks with the gain ratio
+    (actual over predicted reduction of the loss). Where a step does not lower
+    the loss, the points at which the same path left smaller regions are
+    tried, without further products; if none is accepted, the weights stay exactly as they were.
 
     Args:
         cg_tolerance: Float > 0 and < 1, the largest relative residual of

@@ -36,15 +36,24 @@ class Model(CurvatureTrainStep, keras.Model):
     """
 
     def __new__(cls, *args, **kwargs):
-        if not _is_functional(args, kwargs):
-            return super().__new__(cls, *args, **kwargs)
-        if cls is Model:
+        if cls is Model and _is_functional(args, kwargs):
             return Functional(*args, **kwargs)
-        # As Keras does with subclasses of its own Model.
-        cls.__bases__ = tuple(
-            Functional if base is Model else base for base in cls.__bases__
-        )
-        return cls.__new__(cls, *args, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args, **kwargs):
+        if _is_functional(args, kwargs):
+            # As Keras does with subclasses of its own Model. Not in __new__,
+            # which sees the arguments of the subclass, whatever they mean.
+            for child in [
+                c for c in type(self).__mro__ if Model in c.__bases__
+            ]:
+                child.__bases__ = tuple(
+                    Functional if base is Model else base
+                    for base in child.__bases__
+                )
+            Functional.__init__(self, *args, **kwargs)
+        else:
+            super().__init__(*args, **kwargs)
 
 
 def _is_functional(args, kwargs):
