@@ -89,7 +89,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
             "attempts": trial.attempts,
             "gain_ratio": trial.ratio,
             "trust_radius": trial.radius,
-            "status": self._status.value,
+            "status": tf.identity(self._status.value),
             **logs,
         }
 

@@ -28,7 +28,8 @@ class GaussNewton(LeastSquaresOptimizer):
     `max_cg_iterations`. The radius grows and shrinks with the gain ratio
     (actual over predicted reduction of the loss). Where a step does not lower
     the loss, the points at which the same path left smaller regions are
-    tried, without further products; if none is accepted, the weights stay exactly as they were.
+    tried, without further products; if none is accepted, the weights stay
+    exactly as they were.
 
     Args:
         cg_tolerance: Float > 0 and < 1, the largest relative residual of

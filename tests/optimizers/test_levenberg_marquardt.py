@@ -248,6 +248,21 @@ LOSSES = {
 }
 
 
+def step_and_expectation(
+    model, loss, x, y, gradient, matrix, *weight, solver="cholesky", **options
+):
+    """One step, and −(matrix + λI)⁻¹·gradient with the λ it took."""
+    optimizer = LevenbergMarquardt(
+        solver, scaling="identity", initial_trust_radius=0.01
+    )
+    model.compile(optimizer, loss, **options)
+    before = flat_weights(model)
+    logs = fit(model, x, y, 1, *weight)
+    assert logs["accepted"] == [1.0]
+    damped = matrix + logs["damping"][0] * np.eye(len(before))
+    return flat_weights(model) - before, -np.linalg.solve(damped, gradient)
+
+
 def targets(kind, outputs, rng, count=12):
     classes = rng.integers(0, outputs, count)
     return {
@@ -272,19 +287,8 @@ def test_step_is_that_of_the_dense_gauss_newton_matrix(
     gradient, matrix = gauss_newton_by_tapes(
         model, x, lambda o: loss(y, o, weight)
     )
-    model.compile(
-        LevenbergMarquardt(
-            solver, scaling="identity", initial_trust_radius=0.01
-        ),
-        loss,
-    )
-    before = flat_weights(model)
-    logs = fit(model, x, y, 1, weight)
-    step = flat_weights(model) - before
-    damping = logs["damping"][0]
-    assert logs["accepted"] == [1.0]
-    expected = -np.linalg.solve(
-        matrix + damping * np.eye(len(before)), gradient
+    step, expected = step_and_expectation(
+        model, loss, x, y, gradient, matrix, weight, solver=solver
     )
     np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-10)
 
@@ -292,19 +296,17 @@ def test_step_is_that_of_the_dense_gauss_newton_matrix(
 @pytest.mark.parametrize("name", ["binary", "categorical", "sparse"])
 def test_probabilities_train_as_their_logits_do(name, float64, rng):
     make_loss, arguments, outputs, kind = LOSSES[name]
-    activation = "sigmoid" if name == "binary" else "softmax"
-    probabilities, logits = make_loss(), make_loss(**arguments)
     x, y = rng.normal(size=(12, 2)), targets(kind, outputs, rng)
-    trained = []
-    for loss, last in ((probabilities, activation), (logits, None)):
-        keras.utils.set_random_seed(0)
-        model = network(outputs=outputs, activation=last)
-        model.compile(
-            LevenbergMarquardt("cholesky", initial_trust_radius=0.01), loss
-        )
-        fit(model, x, y, 1)
-        trained.append(flat_weights(model))
-    np.testing.assert_allclose(*trained, rtol=1e-6)
+    model = network(outputs=outputs)
+    loss = make_loss(**arguments)
+    gradient, matrix = gauss_newton_by_tapes(model, x, lambda o: loss(y, o))
+    activation = "sigmoid" if name == "binary" else "softmax"
+    probable = network(outputs=outputs, activation=activation)
+    probable.set_weights(model.get_weights())
+    step, expected = step_and_expectation(
+        probable, make_loss(), x, y, gradient, matrix
+    )
+    np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-10)
 
 
 def test_poisson_rates_train_by_the_fisher_information(float64, rng):
@@ -319,17 +321,8 @@ def test_poisson_rates_train_by_the_fisher_information(float64, rng):
         x,
         lambda o: tf.reduce_sum(o**2 / (rate + 1e-7)) / 2 / rate.size,
     )
-    model.compile(
-        LevenbergMarquardt("qr", scaling="identity", initial_trust_radius=0.01),
-        loss,
-    )
-    before = flat_weights(model)
-    damping = fit(model, x, y, 1)["damping"][0]
-    expected = np.linalg.solve(
-        matrix + damping * np.eye(len(before)), -gradient
-    )
-    step = flat_weights(model) - before
-    np.testing.assert_allclose(step, expected, rtol=1e-6)
+    step, expected = step_and_expectation(model, loss, x, y, gradient, matrix)
+    np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-10)
 
 
 def test_huber_bends_down_the_weight_of_outliers(float64, rng):
@@ -343,19 +336,8 @@ def test_huber_bends_down_the_weight_of_outliers(float64, rng):
     _, matrix = gauss_newton_by_tapes(
         model, x, lambda o: tf.reduce_sum(weights * o**2) / 2
     )
-    model.compile(
-        LevenbergMarquardt(
-            "cholesky", scaling="identity", initial_trust_radius=0.01
-        ),
-        loss,
-    )
-    before = flat_weights(model)
-    damping = fit(model, x, y, 1)["damping"][0]
-    expected = np.linalg.solve(
-        matrix + damping * np.eye(len(before)), -gradient
-    )
-    step = flat_weights(model) - before
-    np.testing.assert_allclose(step, expected, rtol=1e-6)
+    step, expected = step_and_expectation(model, loss, x, y, gradient, matrix)
+    np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-10)
 
 
 def two_headed():
@@ -374,18 +356,6 @@ def test_several_outputs_add_up_with_their_loss_weights(float64, rng):
     x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 2))
     kind = rng.integers(0, 3, 12)
     model = two_headed()
-    model.compile(
-        LevenbergMarquardt(
-            "cholesky", scaling="identity", initial_trust_radius=0.01
-        ),
-        {
-            "value": "mse",
-            "kind": keras.losses.SparseCategoricalCrossentropy(
-                from_logits=True
-            ),
-        },
-        loss_weights={"value": 0.3, "kind": 2.0},
-    )
 
     class Flat:
         trainable_variables = model.trainable_variables
@@ -403,12 +373,19 @@ def test_several_outputs_add_up_with_their_loss_weights(float64, rng):
         )
 
     gradient, matrix = gauss_newton_by_tapes(Flat(), x, loss)
-    before = flat_weights(model)
-    logs = fit(model, x, {"value": y, "kind": kind[:, None]}, 1)
-    expected = np.linalg.solve(
-        matrix + logs["damping"][0] * np.eye(len(before)), -gradient
+    losses = {
+        "value": "mse",
+        "kind": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    }
+    step, expected = step_and_expectation(
+        model,
+        losses,
+        x,
+        {"value": y, "kind": kind[:, None]},
+        gradient,
+        matrix,
+        loss_weights={"value": 0.3, "kind": 2.0},
     )
-    step = flat_weights(model) - before
     np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-10)
 
 
@@ -417,18 +394,17 @@ def test_several_outputs_add_up_with_their_loss_weights(float64, rng):
     [
         {"slice_size": 5, "linear_solver": "cholesky"},
         {"slice_size": 5, "linear_solver": "qr"},
-        {"linear_solver": "dual"},
         {"linear_solver": "qr"},
     ],
 )
 def test_slices_and_solvers_change_nothing(options, float64, rng):
-    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
     trained = []
     for chosen in ({"linear_solver": "cholesky"}, options):
         keras.utils.set_random_seed(0)
         model = network()
         model.compile(
-            LevenbergMarquardt(initial_trust_radius=0.01, **chosen), "mse"
+            LevenbergMarquardt(initial_trust_radius=1.0, **chosen), "mse"
         )
         fit(model, x, y, 2)
         trained.append(flat_weights(model))
@@ -439,13 +415,13 @@ def test_slices_and_solvers_change_nothing(options, float64, rng):
     "options", [{"jit_compile": True}, {"run_eagerly": True}]
 )
 def test_jit_and_eager_train_as_the_graph_does(options, float64, rng):
-    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
     trained = []
     for chosen in ({"jit_compile": False}, options):
         keras.utils.set_random_seed(0)
         model = network()
         model.compile(
-            LevenbergMarquardt("cholesky", initial_trust_radius=0.01),
+            LevenbergMarquardt("cholesky", initial_trust_radius=1.0),
             "mse",
             **chosen,
         )
@@ -455,7 +431,7 @@ def test_jit_and_eager_train_as_the_graph_does(options, float64, rng):
 
 
 def test_steps_per_execution_train_as_single_steps_do(float64, rng):
-    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
     trained = []
     for steps in (1, 4):
         keras.utils.set_random_seed(0)
