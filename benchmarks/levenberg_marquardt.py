@@ -171,7 +171,10 @@ def sizes(options):
         for case in cases.values():
             case()
         seconds = interleaved(
-            {name: lambda case=case: timed(case) for name, case in cases.items()},
+            {
+                name: lambda case=case: timed(case)
+                for name, case in cases.items()
+            },
             options.repeats,
         )
         print_ratio(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 import keras_curvature
@@ -127,3 +128,60 @@ def correct_digits(model, certified):
     error = np.abs(model.b.numpy() - certified) / np.abs(certified)
     digits = -np.log10(np.maximum(error, 1e-11))
     return float(np.min(np.where(np.isnan(digits), -np.inf, digits)))
+
+
+def fitted(problem, make_optimizer, steps):
+    """Digits and steps of a fit from each of the starting points."""
+    results = []
+    for start in problem.starts:
+        model = Regression(MODELS[problem.name], len(problem.certified))
+        model.b.assign(start)
+        model.compile(make_optimizer(), "mse", jit_compile=False)
+        data = tf.data.Dataset.from_tensors((problem.x, problem.y)).repeat()
+        model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0)
+        taken = int(model.optimizer.iterations.numpy())
+        results.append((correct_digits(model, problem.certified), taken))
+    return results
+
+
+def main():
+    # Here, so that the tests can read the models without matplotlib.
+    from _report import arguments, new_figure, print_table, save_plot
+    from _solvers import OPTIMIZERS
+
+    parser = arguments(
+        __doc__.splitlines()[0],
+        steps=(1000, "most steps of each fit"),
+    )
+    parser.add_argument("--problems", nargs="+", default=list(MODELS))
+    parser.add_argument(
+        "--optimizers",
+        nargs="+",
+        choices=OPTIMIZERS,
+        default=["levenberg_marquardt", "adam"],
+    )
+    options = parser.parse_args()
+    keras.config.set_floatx("float64")
+    rows, digits = [], {name: [] for name in options.optimizers}
+    for problem in map(read_problem, options.problems):
+        for name in options.optimizers:
+            label, make_optimizer, _ = OPTIMIZERS[name]
+            results = fitted(problem, make_optimizer, options.steps)
+            digits[name].append([d for d, _ in results])
+            cells = [f"{d:.1f} ({n})" for d, n in results]
+            rows.append([problem.name, label, *cells])
+            print(*rows[-1], flush=True)
+    print()
+    print_table(("problem", "optimizer", "start 1: digits (steps)", "2"), rows)
+    figure, axes = new_figure(2, "Correct digits of the worst parameter")
+    for start, ax in enumerate(axes):
+        for name, values in digits.items():
+            label, _, color = OPTIMIZERS[name]
+            worst = np.clip(np.array(values)[:, start], 0, 11)
+            ax.plot(worst, options.problems, "o", color=color, label=label)
+        ax.set(title=f"start {start + 1}", xlabel="digits", xlim=(-0.5, 11.5))
+    print(f"\nPlot: {save_plot(figure, options.plots, 'nist.png')}")
+
+
+if __name__ == "__main__":
+    main()
