@@ -29,6 +29,7 @@ class Case:
         reason: Why it is refused or not differentiable.
         dtype: "float32" where TensorFlow's kernel has no float64.
         range: Interval that the inputs lie in.
+        size: Magnitude of the outputs, where it is not that of the inputs.
         jit: Whether XLA compiles it.
         overwrites: Whether a call in training mode overwrites the weights, so
             that the Hessian is that at the weights it leaves.
@@ -44,6 +45,7 @@ class Case:
     reason: str = ""
     dtype: str = "float64"
     range: tuple = (-1.0, 1.0)
+    size: float | None = None
     training: bool = True
     jit: bool = True
     kernels: str = "all"
@@ -880,7 +882,7 @@ def _losses():
         loss("KLDivergence", _SHARES, share),
         loss("LogCosh", _REAL),
         loss("MeanAbsoluteError", _REAL),
-        loss("MeanAbsolutePercentageError", _REAL),
+        loss("MeanAbsolutePercentageError", _REAL, settings={"size": 200.0}),
         loss("MeanSquaredError", _REAL),
         loss("MeanSquaredError", _REAL, reduction="sum"),
         loss("MeanSquaredLogarithmicError", _POSITIVE, (0.1, 2.0)),
@@ -903,6 +905,7 @@ def _losses():
             losses.Circle,
             ((3,),),
             lambda f, t, training: f(np.array([0, 1, 0]), t[0]),
+            size=100.0,
         ),
         Case(
             "losses.CategoricalCrossentropy",

@@ -27,7 +27,7 @@ class Subject(keras.Model):
         self.case = case
         self.training = case.training
         self.inner = case.make()
-        self.size = max(2.0, case.range[1])
+        self.size = case.size or max(2.0, case.range[1])
         self.scales = [self._weight(shape, 0.7) for shape in case.shapes]
         self.shifts = [self._weight(shape, 0.1) for shape in case.shapes]
         rng = np.random.default_rng(5)
