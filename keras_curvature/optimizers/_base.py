@@ -75,7 +75,12 @@ class DiagonalCurvatureOptimizer(
         variables = list(variables)
         super().build(variables)
         self._build_skipping()
-        self._momentums = self.add_optimizer_variables(variables, "momentum")
+        self._momentums = [
+            None
+            if is_overwritten(variable)
+            else self.add_variable_from_reference(variable, name="momentum")
+            for variable in variables
+        ]
         self._diagonals = self._add_assigned(
             variables, "hessian_diagonal", self._diagonal_shape
         )
