@@ -72,7 +72,15 @@ def _regression(rotation):
     # Each direction carries the same share of the targets' variance.
     y = x @ rng.standard_normal((20, 1))
     model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(1)])
-    settings = {"loss": "mse", "target": 0.1, "steps": 2000, "every": 20}
+    settings = {
+        "loss": "mse",
+        "target": 0.1,
+        "steps": 2000,
+        "every": 20,
+        # Weights of order 1,000 are to be reached. Where a rate is a distance
+        # in the weights, those for networks would not get there.
+        "rate_factors": {"adam": 100, "sophia": 100},
+    }
     return (model, *_split(x * scales @ rotation, y, 400, 1600), settings)
 
 

@@ -51,7 +51,7 @@ def main():
                 _run(problem, name, make, rate, 0, arguments, "tuning")
                 for rate in tried[: arguments.rates]
             ]
-            rates[name] = min(results, key=_order)["learning_rate"]
+            rates[name] = tried[results.index(min(results, key=_order))]
         runs = {name: [] for name in OPTIMIZERS}
         # Seeds outside, optimizers inside: a slow minute hits all alike.
         for seed in range(arguments.seeds):
@@ -91,7 +91,8 @@ def _run(problem, name, make, rate, seed, arguments, stage):
     """Trains until the validation loss is at the target or steps run out."""
     keras.utils.set_random_seed(seed)
     model, train, validation, settings = PROBLEMS[problem]()
-    model.compile(make(rate), settings["loss"])
+    rate *= settings.get("rate_factors", {}).get(name, 1)
+    model.compile(make(float(rate)), settings["loss"])
     limit = max(1, round(settings["steps"] * arguments.budget))
     every, reached, seconds, loss = settings["every"], None, 0.0, math.inf
     best = math.inf
