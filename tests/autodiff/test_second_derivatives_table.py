@@ -15,11 +15,13 @@ import os
 import keras
 import numpy as np
 import pytest
-import second_derivative_page as page
-from second_derivative_cases import CASES, EXACT, NONE, REFUSED
-from second_derivative_ways import PRODUCTS, Measurement
+import tensorflow as tf
 
 from keras_curvature.autodiff import SecondDerivativeError
+from tests.autodiff.table import CASES, page
+from tests.autodiff.table.case import EXACT, NONE, REFUSED, Case
+from tests.autodiff.table.truth import Problem
+from tests.autodiff.table.ways import HESSIAN, PRODUCTS, error_of
 
 WRITE = os.environ.get("KERAS_CURVATURE_TABLE") == "write"
 # Single precision resolves no more in a second derivative.
@@ -54,7 +56,7 @@ def ways_of(case):
     ways = ["graph", "eager"]
     is_first = _first_rows()[case.export] is case
     if is_first and (WRITE or case.export in SAMPLE):
-        ways += ["tape", "graph jit", "tape jit"]
+        ways = list(HESSIAN)
         ways += [] if case.export.startswith("losses.") else list(PRODUCTS)
     if case.kernels == "jit":
         return ["graph jit"]
@@ -78,7 +80,7 @@ def test_every_export_of_keras_has_a_row(module):
         # An alias is covered by the row of what it stands for.
         if id(getattr(exports, name)) not in covered
     ]
-    assert not missing, f"no row in second_derivative_cases.py: {missing}"
+    assert not missing, f"no row in tests/autodiff/table: {missing}"
 
 
 @pytest.mark.parametrize(
@@ -87,26 +89,26 @@ def test_every_export_of_keras_has_a_row(module):
     ids=lambda case: case.name,
 )
 def test_second_derivative_is(case):
-    measurement = Measurement(case)
-    assert measurement.is_differentiable == (case.expected != NONE)
+    problem = Problem(case)
+    assert problem.is_differentiable == (case.expected != NONE)
     if case.expected == NONE:
         return
     if case.expected == REFUSED:
         for way in ways_of(case):
             with pytest.raises(SecondDerivativeError):
-                measurement.error(way)
+                error_of(problem, way)
         return
-    errors = {way: _error(case, measurement, way) for way in ways_of(case)}
+    errors = {way: _error(case, problem, way) for way in ways_of(case)}
     MEASURED[case.name] = max(errors.values())
     wrong = {w: e for w, e in errors.items() if not e <= TOLERANCE[case.dtype]}
     assert not wrong
 
 
-def _error(case, measurement, way):
+def _error(case, problem, way):
     if "jit" in way and case.random:
         # XLA draws other random numbers from the same seed.
-        measurement = Measurement(case, jit=True)
-    return measurement.error(way)
+        problem = Problem(case, jit=True)
+    return error_of(problem, way)
 
 
 def test_the_page_shows_this_table():
@@ -120,13 +122,11 @@ def test_the_page_shows_this_table():
 
 def test_a_wrong_second_derivative_would_be_found():
     """The measurement itself: a derivative that is left out shows."""
-    import tensorflow as tf
-    from second_derivative_cases import Case
 
     def stopped(x):
         return x * tf.stop_gradient(x)
 
     case = Case("", "", lambda: stopped, call=lambda f, t, training: f(t[0]))
     assert case.expected == EXACT
-    assert Measurement(case).error("graph") > 1e-2
-    assert np.isfinite(Measurement(case).error("eager"))
+    assert error_of(Problem(case), "graph") > 1e-2
+    assert np.isfinite(error_of(Problem(case), "eager"))

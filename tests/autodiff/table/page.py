@@ -6,9 +6,10 @@ import re
 
 import keras
 import tensorflow as tf
-from second_derivative_cases import EXACT
 
-PATH = pathlib.Path(__file__).parents[2] / "docs" / "second-derivatives.md"
+from tests.autodiff.table.case import EXACT
+
+PATH = pathlib.Path(__file__).parents[3] / "docs" / "second-derivatives.md"
 
 _INTRODUCTION = """# Second derivatives of Keras layers
 
