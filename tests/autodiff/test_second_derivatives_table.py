@@ -94,7 +94,8 @@ def test_second_derivative_is(case):
     if case.expected == NONE:
         return
     if case.expected == REFUSED:
-        for way in ways_of(case):
+        # A per-sample Jacobian is TensorFlow's own first derivative.
+        for way in set(ways_of(case)) - {"per-sample"}:
             with pytest.raises(SecondDerivativeError):
                 error_of(problem, way)
         return
