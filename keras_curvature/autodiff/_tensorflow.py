@@ -59,6 +59,11 @@ def source_of_ctc():
     return "ctc_ops.py", "ctc_loss_and_grad"
 
 
+def source_of_log_gradient():
+    """The (file, function) that the gradient of a logarithm comes from."""
+    return "math_grad.py", "_LogGrad"
+
+
 def gradient_lookup():
     """The method that finds the gradient function of an operation type.
 

@@ -59,9 +59,12 @@ REFUSED = {
         ** 2
     ),
     "ImageProjectiveTransformV3": lambda w: tf.reduce_sum(
-        keras.ops.image.affine_transform(
-            tf.reshape(w * w, (1, 3, 3, 1)),
-            [[1.0, 0.1, 0.2, -0.1, 0.9, 0.3, 0.0, 0.0]],
+        tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.reshape(w * w, (1, 3, 3, 1)),
+            transforms=[[1.0, 0.1, 0.2, -0.1, 0.9, 0.3, 0.0, 0.0]],
+            output_shape=(3, 3),
+            fill_value=0.0,
+            interpolation="BILINEAR",
         )
         ** 2
     ),

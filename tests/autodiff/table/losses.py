@@ -107,16 +107,18 @@ def _sequences_and_embeddings():
         reason="TensorFlow has no derivative of its gradient",
         dtype="float32",
     )
-    yield Case(
+    yield _circle("", [0, 1, 0, 0, 1, 0])
+    yield _circle("a sample without partner", [0, 1, 0, 0, 2, 0])
+
+
+def _circle(option, labels):
+    return Case(
         "losses.Circle",
-        "",
+        option,
         losses.Circle,
         ((3,),),
-        # A sample without a partner of its class has a second derivative
-        # of NaN, which is TensorFlow's of logsumexp over nothing.
         lambda f, t, training: f(
-            np.array([0, 1, 0, 0, 1, 0]),
-            tf.concat([t[0], 0.5 * t[0] + 0.1], 0),
+            np.array(labels), tf.concat([t[0], 0.5 * t[0] + 0.1], 0)
         ),
         size=100.0,
     )
