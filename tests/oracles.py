@@ -64,9 +64,10 @@ def difference_product(loss_fn, variables, vectors, step=1e-3):
 def extrapolated_difference(function, steps, enough):
     """df(h)/dh at 0 by central differences, and an estimate of its error.
 
-    Richardson: of D(h), D(h/2) and D(h/4) the errors in h² and h⁴ cancel. Of
-    several h, that one is taken whose two extrapolations differ least: large
-    ones suit single precision, small ones functions with kinks.
+    Of D(h), D(h/2) and D(h/4) Richardson's rule cancels the errors in h² and
+    h⁴, which pays as long as rounding is small beside them. The estimate is
+    taken that differs least from its predecessor, of all steps: large ones
+    suit single precision, small ones functions with kinks.
 
     Args:
         function: Callable that maps a float to an array.
@@ -80,10 +81,14 @@ def extrapolated_difference(function, steps, enough):
             for h in (step, step / 2, step / 4)
         )
         coarse, fine = (4 * second - first) / 3, (4 * third - second) / 3
-        error = float(np.abs(fine - coarse).max())
-        if error < best_error:
-            best, best_error = (16 * fine - coarse) / 15, error
-        if error <= enough * np.abs(fine).max():
+        for estimate, change in (
+            (second, second - first),
+            ((16 * fine - coarse) / 15, fine - coarse),
+        ):
+            error = float(np.abs(change).max())
+            if error < best_error:
+                best, best_error = estimate, error
+        if best_error <= enough * np.abs(fine).max():
             break
     return best, best_error
 
