@@ -38,8 +38,9 @@ def multiply(operation, cotangent, registered):
     by_x, by_y = registered(operation, cotangent)
     if isinstance(operation, tf.Operation):
         inverse = operation.inputs[1]
-        if inverse.op.type == "Reciprocal" and created_in(
-            operation, *source_of_log_gradient()
-        ):
+        is_real_inverse = (
+            inverse.op.type == "Reciprocal" and inverse.dtype.is_floating
+        )
+        if is_real_inverse and created_in(operation, *source_of_log_gradient()):
             by_x = tf.math.multiply_no_nan(inverse, cotangent)
     return by_x, by_y
