@@ -1,7 +1,7 @@
 """Second derivatives through everything that Keras exports.
 
-Every row is measured by eager tapes, and where TensorFlow is repaired or an
-export has its first row from the gradient graph as well; EXTRA adds the other
+Every row is measured by eager tapes, and where TensorFlow is repaired or a
+layer has its first row from the gradient graph as well; EXTRA adds the other
 ways where they run other kernels or another repair. With
 
     export KERAS_CURVATURE_TABLE=write
@@ -28,7 +28,15 @@ WRITE = os.environ.get("KERAS_CURVATURE_TABLE") == "write"
 # Single precision resolves no more in a second derivative.
 TOLERANCE = {"float64": 1e-7, "float32": 1e-3}
 # Words in the names of what lies on a repaired operation.
-REPAIRED = ("Normalization", "MaxPooling", "UpSampling", "Resizing", "softsign")
+REPAIRED = (
+    "Normalization",
+    "MaxPooling",
+    "UpSampling",
+    "Resizing",
+    "RandomCrop",
+    "Circle",
+    "softsign",
+)
 EXTRA = {
     "layers.BatchNormalization": ["tape", "graph jit"],
     "layers.Conv2D": [*PRODUCTS],
@@ -41,7 +49,7 @@ EXTRA = {
     "layers.MaxPooling3D": ["graph jit"],
     "layers.MultiHeadAttention": ["jacobian", "gauss-newton"],
     "layers.Resizing": ["tape"],
-    "losses.CategoricalCrossentropy": ["tape"],
+    "losses.CategoricalCrossentropy": ["graph", "tape"],
 }
 MEASURED = {}
 _FIRST = {case.export: case.name for case in reversed(CASES)}
@@ -57,11 +65,13 @@ def ways_of(case):
         # The outputs of a loss have no samples to take products with.
         ways = [*HESSIAN, *(() if module == "losses" else PRODUCTS)]
         return [way for way in ways if case.jit or "jit" not in way]
-    # Losses as functions are what their classes call.
+    # Activations and losses are a few elementwise operations, functions in
+    # `layers` call the classes, and random images are not trained through.
     is_new = (
         is_first
-        and module != "activations"
-        and not (module == "losses" and name.islower())
+        and module == "layers"
+        and name[0].isupper()
+        and not name.startswith("Random")
     )
     if WRITE or is_new or any(word in case.export for word in REPAIRED):
         ways = ["eager", "graph"]
