@@ -66,12 +66,13 @@ def ways_of(case):
         ways = [*HESSIAN, *(() if module == "losses" else PRODUCTS)]
         return [way for way in ways if case.jit or "jit" not in way]
     # Activations and losses are a few elementwise operations, functions in
-    # `layers` call the classes, and random images are not trained through.
+    # `layers` call the classes, random images are not trained through, and a
+    # ConvLSTM is among the whole models.
     is_new = (
         is_first
         and module == "layers"
         and name[0].isupper()
-        and not name.startswith("Random")
+        and not name.startswith(("Random", "ConvLSTM"))
     )
     if WRITE or is_new or any(word in case.export for word in REPAIRED):
         ways = ["eager", "graph"]

@@ -56,6 +56,7 @@ _ROUNDING = {
 
 _TRANSFORM = "TensorFlow's gradient of the transform is not its transpose"
 _WRONG_GRADIENT = (
+    "RandomPerspective",
     "RandomRotation",
     "RandomShear",
     "RandomTranslation",
