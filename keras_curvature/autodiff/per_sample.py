@@ -55,17 +55,20 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
             outputs = tf.convert_to_tensor(outputs_fn(sample))
             _refuse_without_batch(outputs)
             outputs = outputs[0]
+            elements = tf.reshape(outputs, [-1])
+            if not vectorized:
+                elements = tf.unstack(elements)
         if outputs.shape.num_elements() == 1:
             rows = tape.gradient(outputs, sources)
-            refuse_unconnected(rows, variables, "The outputs")
-            shape = outputs.shape
-            return outputs, [
-                tf.reshape(r, shape + v.shape)
-                for r, v in zip(rows, sources, strict=True)
-            ]
-        rows = tape.jacobian(outputs, sources, experimental_use_pfor=vectorized)
+        elif vectorized:
+            rows = tape.jacobian(elements, sources)
+        else:
+            rows = _stacked([tape.gradient(y, sources) for y in elements])
         refuse_unconnected(rows, variables, "The outputs")
-        return outputs, [tf.convert_to_tensor(r) for r in rows]
+        return outputs, [
+            tf.reshape(row, outputs.shape + v.shape)
+            for row, v in zip(rows, sources, strict=True)
+        ]
 
     def vectorizable(sample):
         results = one_sample(sample)
@@ -83,6 +86,23 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
         return _one_by_one(
             functools.partial(one_sample, vectorized=False), inputs
         )
+
+
+def _stacked(rows):
+    """The gradients of several outputs, one tensor for each variable."""
+    return [
+        None
+        if all(row is None for row in column)
+        else tf.stack(
+            [
+                tf.zeros_like(next(r for r in column if r is not None))
+                if row is None
+                else tf.convert_to_tensor(row)
+                for row in column
+            ]
+        )
+        for column in zip(*rows, strict=True)
+    ]
 
 
 def _one_by_one(one_sample, inputs):
