@@ -47,6 +47,16 @@ class NormalEquations:
             gradient + tf.linalg.matvec(rows, residuals, transpose_a=True),
         )
 
+    @staticmethod
+    def add_diagonal(state, diagonal, residuals):
+        """The state with the rows diag(`diagonal`), `(n, n)`, added."""
+        matrix, gradient = state
+        squares = tf.linalg.diag_part(matrix) + diagonal**2
+        return (
+            tf.linalg.set_diag(matrix, squares),
+            gradient + diagonal * residuals,
+        )
+
     @property
     def column_norms(self):
         """Norms of the columns of A, shape `(n,)`."""

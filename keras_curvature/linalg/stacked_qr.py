@@ -54,6 +54,11 @@ class StackedQR:
         stacked = _triangle_of(tf.concat([triangle, augmented], axis=0))
         return (tf.ensure_shape(stacked, triangle.shape),)
 
+    @staticmethod
+    def add_diagonal(state, diagonal, residuals):
+        """The state with the rows diag(`diagonal`), `(n, n)`, added."""
+        return StackedQR.add_rows(state, tf.linalg.diag(diagonal), residuals)
+
     @property
     def column_norms(self):
         """Norms of the columns of A, shape `(n,)`."""

@@ -15,7 +15,7 @@ _SLICED = {"cholesky": NormalEquations, "qr": StackedQR}
 _MISMATCH = 0.05
 
 
-def jacobian_system(objective, variables, solver, slice_size):
+def jacobian_system(objective, variables, solver, slice_size, dtype):
     """A with AᵀA the Gauss–Newton matrix, and r with ∇L = Aᵀr.
 
     Args:
@@ -24,6 +24,7 @@ def jacobian_system(objective, variables, solver, slice_size):
         solver: `"cholesky"`, `"qr"` or `"dual"`.
         slice_size: Int, samples whose Jacobian is held at once; `"dual"`
             holds all of them.
+        dtype: Name of the float type in which normal equations are held.
 
     Returns:
         Tuple `(system, is_mixed)`: an object of `keras_curvature.linalg`, and
@@ -34,13 +35,23 @@ def jacobian_system(objective, variables, solver, slice_size):
         rows, is_mixed = _rows(
             objective, variables, objective.inputs, objective.outputs, form
         )
-        return DualEquations(rows, _flat(form.residuals)), is_mixed
+        residuals = _flat(form.residuals)
+        if objective.curvature is not None:
+            root, more = _penalty_rows(objective)
+            rows = tf.concat([rows, tf.linalg.diag(root)], axis=0)
+            residuals = tf.concat([residuals, more], axis=0)
+        return DualEquations(rows, residuals), is_mixed
     kind = _SLICED[solver]
-    empty = kind.empty(objective.weights.shape[0], objective.weights.dtype)
+    if solver != "cholesky":
+        dtype = objective.weights.dtype
+    empty = kind.empty(objective.weights.shape[0], dtype)
 
     def add(state, inputs, outputs, form):
         rows, is_mixed = _rows(objective, variables, inputs, outputs, form)
-        return kind.add_rows(state, rows, _flat(form.residuals)), is_mixed
+        rows, residuals = (
+            tf.cast(t, dtype) for t in (rows, _flat(form.residuals))
+        )
+        return kind.add_rows(state, rows, residuals), is_mixed
 
     def whole():
         return add(empty, objective.inputs, objective.outputs, form)
@@ -55,7 +66,18 @@ def jacobian_system(objective, variables, solver, slice_size):
     else:
         fits = form.residuals.shape[0] <= slice_size
         state, is_mixed = whole() if fits else by_slices()
+    if objective.curvature is not None:
+        diagonal, residuals = (
+            tf.cast(t, dtype) for t in _penalty_rows(objective)
+        )
+        state = kind.add_diagonal(state, diagonal, residuals)
     return kind(*state), is_mixed
+
+
+def _penalty_rows(objective):
+    """The diagonal of A and the r of a penalty ½ Σ c·w²: √c and √c·w."""
+    root = tf.sqrt(objective.curvature)
+    return root, root * objective.weights
 
 
 def _add_slices(add, empty, objective, slice_size):

@@ -8,16 +8,25 @@ from keras_curvature.optimizers._checks import (
     refuse_options,
 )
 from keras_curvature.optimizers._objective import Objective
-from keras_curvature.optimizers._replicas import replica_count
+from keras_curvature.optimizers._penalties import l2_curvature
+from keras_curvature.optimizers._refusals import (
+    refuse_model,
+    refuse_narrow,
+    refuse_variables,
+)
 from keras_curvature.optimizers._status import FIRST_ERROR, REASONS, Status
 from keras_curvature.optimizers._trust_region import first_accepted
+
+# `fit` ends only after so many steps on the same batch. Batches of a larger
+# set may by chance have the same loss, but not again and again.
+_REPEATS = 2
 
 
 class LeastSquaresOptimizer(keras.optimizers.Optimizer):
     """Takes whole training steps of `keras_curvature.Model`.
 
-    A subclass implements `_propose_steps(objective, variables)`. Around it
-    are the trust region, the tests that end a training, and what `fit` logs.
+    A subclass implements `_minimize(objective, variables)`. Around it are
+    the trust region, the tests that end a training, and what `fit` logs.
     """
 
     # Whether the outputs of a sample may depend on the rest of the batch.
@@ -51,13 +60,18 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         if self.built:
             return
         variables = list(variables)
-        self.dtype = _common_dtype(variables)
+        self.dtype = refuse_variables(self, variables)
         self.size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
         self._status = self._scalar("status", "int32")
         self._radius = self._scalar("trust_radius")
         self._damping = self._scalar("damping")
         self._last_length = self._scalar("last_step_length")
+        self._loss = self._scalar("loss")
+        self._gradient_norm = self._scalar("gradient_norm")
+        self._repeats = self._scalar("steps_on_the_same_batch", "int32")
+        self._evaluations = self._scalar("evaluations", "int32")
+        self._accepted_steps = self._scalar("accepted_steps", "int32")
 
     def _scalar(self, name, dtype=None):
         return self.add_variable(
@@ -76,14 +90,18 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         Returns:
             Dict of scalar tensors, for the logs of `fit`.
         """
-        self._refuse(step)
+        refuse_model(self, step, self.may_mix_samples)
         variables = step.model.trainable_variables
         self.build(variables)
-        _refuse_narrow(step, self.dtype)
-        objective = Objective(step, variables)
+        refuse_narrow(step, self.dtype)
+        objective = Objective(
+            step, variables, l2_curvature(self, step.model, variables)
+        )
         trial, logs = self._minimize(objective, variables)
         objective.move(trial.is_accepted, trial.step)
         self._iterations.assign_add(1)
+        self._evaluations.assign_add(1 + trial.attempts)
+        self._accepted_steps.assign_add(tf.cast(trial.is_accepted, "int32"))
         return {
             "accepted": tf.cast(trial.is_accepted, self.dtype),
             "attempts": trial.attempts,
@@ -143,6 +161,8 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         """
         largest = tf.maximum(tf.abs(trial.predicted), tf.abs(trial.actual))
         is_accepted, loss = trial.is_accepted, objective.loss
+        may_end = self._counted_repeats(objective, trial) >= _REPEATS
+        self._gradient_norm.assign(gradient)
         tests = {
             Status.MIXED_SAMPLES: is_mixed & (self._iterations == 0),
             Status.NON_FINITE: ~tf.math.is_finite(loss + gradient),
@@ -155,8 +175,19 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         }
         status = tf.constant(Status.RUNNING.value)
         for code, holds in reversed(tests.items()):
+            holds &= may_end | (code >= FIRST_ERROR)
             status = tf.where(holds, code.value, status)
         self._status.assign(status)
+
+    def _counted_repeats(self, objective, trial):
+        """How many steps before this one had the same batch, up to a few."""
+        change = tf.abs(objective.loss - self._loss)
+        is_same = (change <= objective.rounding) & (self._iterations > 0)
+        repeats = tf.where(is_same, tf.minimum(self._repeats, _REPEATS) + 1, 0)
+        self._repeats.assign(repeats)
+        reached = tf.where(trial.is_accepted, trial.actual, 0)
+        self._loss.assign(objective.loss - reached)
+        return repeats
 
     def apply(self, grads, trainable_variables=None):
         raise RuntimeError(
@@ -166,6 +197,30 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
             "keras_curvature.Model or keras_curvature.Sequential and train it "
             "with fit()."
         )
+
+    @property
+    def progress(self):
+        """What a log shows of the run, as a dict of floats."""
+        return {
+            name: float(tf.convert_to_tensor(variable).numpy())
+            for name, variable in {
+                "accepted_loss": self._loss,
+                "gradient_norm": self._gradient_norm,
+                "evaluations": self._evaluations,
+                "accepted_steps": self._accepted_steps,
+            }.items()
+        }
+
+    @property
+    def converged(self):
+        """Whether the run has ended."""
+        return self.stop_reason is not None
+
+    def restore_accepted_point(self):
+        """Nothing: between steps the model always has the accepted point."""
+
+    def restore_trial(self):
+        """Nothing: a step makes its trials itself."""
 
     @property
     def stop_reason(self):
@@ -200,77 +255,3 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
             "loss_tolerance": self.loss_tolerance,
             "name": self.name,
         }
-
-    def _refuse(self, step):
-        """Raises for what would make the steps wrong."""
-        name = type(self).__name__
-        if replica_count() > 1:
-            raise ValueError(
-                f"{name} runs on one device. Received: a strategy with "
-                f"{replica_count()} replicas. Train without a strategy."
-            )
-        if step.model.losses:
-            raise ValueError(
-                f"{name} takes only the loss of compile(). Received: a model "
-                f"with {len(step.model.losses)} further losses, from "
-                "regularizers or add_loss(). Return them as outputs of the "
-                "model: a penalty c·‖w‖² is the mean squared error of "
-                "√c·w against 0."
-            )
-        overridden = type(step.model).compute_loss.__module__.split(".")[0]
-        if overridden not in ("keras_curvature", "keras"):
-            raise ValueError(
-                f"{name} takes only the loss of compile(). Received: "
-                f"{type(step.model).__name__} with its own compute_loss(). "
-                "Return residuals as outputs of the model and compile it "
-                "with loss='mse'."
-            )
-        for layer in step.model._flatten_layers():
-            reason = _inconstant(layer, self.may_mix_samples)
-            if reason:
-                raise ValueError(
-                    f"{name} needs outputs that depend on the weights and on "
-                    f"one sample alone. Received: layer {layer.name!r}, "
-                    f"{reason}. Leave it out or set its `trainable` or rate "
-                    "so that it is inactive."
-                )
-
-
-def _inconstant(layer, may_mix_samples):
-    """Why the outputs of a layer are no function of a sample, or None."""
-    is_normalizing = isinstance(layer, keras.layers.BatchNormalization)
-    if is_normalizing and layer.trainable and not may_mix_samples:
-        return "which mixes the samples of a batch in training"
-    for rate in ("rate", "dropout", "recurrent_dropout", "stddev"):
-        value = getattr(layer, rate, None)
-        if (
-            isinstance(value, float)
-            and value
-            and hasattr(layer, "seed_generator")
-        ):
-            return "which draws random numbers in training"
-    return None
-
-
-def _common_dtype(variables):
-    dtypes = sorted({v.dtype for v in variables})
-    if len(dtypes) != 1 or dtypes[0] not in ("float32", "float64"):
-        raise ValueError(
-            "`trainable_variables` must all be float32 or all float64. "
-            f"Received: {', '.join(dtypes) or 'no variables'}."
-        )
-    return dtypes[0]
-
-
-def _refuse_narrow(step, dtype):
-    """Raises where outputs or losses are rounded below the weights' dtype."""
-    outputs = {o.dtype.name for o in keras.tree.flatten(step.outputs)}
-    losses = {term.loss.dtype for term in step.loss_terms()}
-    if outputs | losses != {dtype}:
-        raise ValueError(
-            f"The outputs and the loss must be computed in {dtype}, as the "
-            f"weights are held. Received: outputs in {', '.join(outputs)} and "
-            f"a loss in {', '.join(losses)}. Call keras.config.set_floatx("
-            f"{dtype!r}) before the model is built, without a mixed dtype "
-            "policy."
-        )

@@ -16,20 +16,24 @@ class Objective:
         step: `TrainingStep` whose outputs were computed at the current
             weights.
         variables: List of the trainable variables.
+        curvature: Tensor c of shape `(n,)` for a penalty ½ Σ c·w² of the
+            weights, or None.
 
     Attributes:
         inputs: The inputs of the batch.
         weights: Tensor of shape `(n,)`, all weights at the start.
         outputs: Tensor of shape `(batch, m)`, the outputs that have a loss.
-        loss: Scalar tensor, L at the start.
+        loss: Scalar tensor, L at the start, with the penalty.
         rounding: Scalar tensor, the change of L that rounding of the outputs
             and of their sum may cause.
-        form: `GaussNewtonForm` at the start.
+        form: `GaussNewtonForm` at the start, without the penalty.
+        curvature: As given.
     """
 
-    def __init__(self, step, variables):
+    def __init__(self, step, variables, curvature=None):
         self._step = step
         self.inputs = step.inputs
+        self.curvature = curvature
         self._variables = list(variables)
         self._values = [tf.convert_to_tensor(v.value) for v in variables]
         self._flattening = Flattening(variables)
@@ -41,7 +45,7 @@ class Objective:
             tape.watch(sources)
             loss = _total(terms)
         self._places = _places(sources, outputs)
-        self.loss = tf.cast(loss, self.weights.dtype)
+        self.loss = self._with_penalty(loss, self.weights)
         self.form = gauss_newton_form(terms, tape.gradient(loss, sources))
         self.outputs = self._select(outputs)
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
@@ -71,12 +75,17 @@ class Objective:
 
     def trial(self, step):
         """L at weights + step; leaves the model there."""
-        self._assign(self.unflatten(self.weights + step))
+        weights = self.weights + step
+        self._assign(self.unflatten(weights))
         outputs = self._step.forward()
-        return tf.cast(
-            _total(self._step.with_outputs(_detached(outputs)).loss_terms()),
-            self.weights.dtype,
-        )
+        terms = self._step.with_outputs(_detached(outputs)).loss_terms()
+        return self._with_penalty(_total(terms), weights)
+
+    def _with_penalty(self, loss, weights):
+        loss = tf.cast(loss, weights.dtype)
+        if self.curvature is None:
+            return loss
+        return loss + tf.reduce_sum(self.curvature * weights**2) / 2
 
     def move(self, is_accepted, step):
         """Leaves the model at weights + step, or exactly where it was."""

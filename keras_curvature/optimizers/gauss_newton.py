@@ -119,7 +119,8 @@ class GaussNewton(LeastSquaresOptimizer):
         self._first_gradient_norm = self._scalar("first_gradient_norm")
 
     def _minimize(self, objective, variables):
-        form = objective.form
+        form, curvature = objective.form, objective.curvature
+        curvature = 0 if curvature is None else curvature
         linearization = Linearization(
             lambda: objective.outputs_of(objective.inputs),
             variables,
@@ -135,9 +136,10 @@ class GaussNewton(LeastSquaresOptimizer):
             pushed = linearization.jacobian_vector_product(
                 objective.unflatten(vector)
             )
-            return pull(form.pull(form.push(pushed)))
+            return pull(form.pull(form.push(pushed))) + curvature * vector
 
         gradient = pull(form.pull(form.residuals))
+        gradient += curvature * objective.weights
         norm = tf.norm(objective.weights)
         trial, iterations = self._on_path(objective, product, gradient, norm)
         self._set_status(objective, trial, tf.norm(gradient), norm)

@@ -11,7 +11,8 @@ from keras_curvature.optimizers._trust_region import Proposal
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16
-# Below so many, the size of the matrix to factorise matters little.
+# Below so many, the size of the matrix to factorise matters little, nor that
+# it is made in float64.
 _DUAL_WEIGHTS = 256
 # What a step leaves of the column norms before it. Never to forget (Moré) is
 # slow once the norms fall by orders of magnitude; to keep nothing lets a
@@ -44,16 +45,17 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
 
     Losses: mean squared error; binary, categorical and sparse categorical
     cross-entropy; Poisson; Huber; one for each output, with sample weights
-    and loss weights. A and r of losses other than squares are those of their
-    Gauss–Newton form (`AᵀA = JᵀH_L J`, `Aᵀr = ∇L`).
+    and loss weights; and `keras.regularizers.L2` on weights. A and r of losses
+    other than squares are those of their Gauss–Newton form (`AᵀA = JᵀH_L J`,
+    `Aᵀr = ∇L`).
 
     Args:
         linear_solver: How the step is computed. `"cholesky"`: normal
-            equations AᵀA. `"dual"`: AAᵀ, for fewer residuals than weights.
-            `"qr"`: orthogonal triangularisation, which does not square the
-            condition number of A. `"auto"`: QR up to 16 weights, dual from
-            256 weights where there are fewer residuals, else Cholesky.
-            Defaults to `"auto"`.
+            equations AᵀA, below 256 weights in float64. `"dual"`: AAᵀ, for
+            fewer residuals than weights. `"qr"`: orthogonal
+            triangularisation, which does not square the condition number of
+            A. `"auto"`: QR up to 16 weights, dual from 256 weights where
+            there are fewer residuals, else Cholesky. Defaults to `"auto"`.
         scaling: `"marquardt"`: D holds the largest recent norm of each
             column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not
             depend on the units of the weights. `"identity"`: D = I. Defaults
@@ -77,7 +79,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
 
     Raises:
         ValueError: if an argument breaks its rule; at the first step, if a
-            loss has no Gauss–Newton form, the model has regularizers or
+            loss has no Gauss–Newton form, the model has
+            regularizers other than L2, constraints or
             layers that draw random numbers or mix samples, or float types
             differ.
         RuntimeError: at the first step of a plain Keras model.
@@ -168,7 +171,12 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
                 1, _SLICE_ENTRIES // (objective.outputs.shape[1] * self.size)
             )
             system, is_mixed = jacobian_system(
-                objective, variables, solver, size
+                objective,
+                variables,
+                solver,
+                size,
+                # In float32 normal equations would keep three digits.
+                "float64" if self.size < _DUAL_WEIGHTS else self.dtype,
             )
             return self._trial(objective, system, is_mixed)
 
@@ -178,6 +186,9 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             return by("qr")
         if self.size < _DUAL_WEIGHTS:
             return by("cholesky")
+        if objective.curvature is not None:
+            # A penalty adds a row for each weight.
+            return by("cholesky")
         return tf.cond(
             tf.size(objective.form.residuals) < self.size,
             lambda: by("dual"),
@@ -186,31 +197,39 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
 
     def _trial(self, objective, system, is_mixed):
         scaling = self._new_scaling(system)
-        system = system.scaled(scaling)
+        wide = system.gradient.dtype
+        system = system.scaled(tf.cast(scaling, wide))
 
         def propose(attempt, radius, damping):
-            z, damping = trust_region_step(system, radius, damping)
+            z, damping = trust_region_step(
+                system, tf.cast(radius, wide), tf.cast(damping, wide)
+            )
             slope = tf.tensordot(system.gradient, z, axes=1)
+            predicted = -(slope + system.squared_norm(z) / 2)
+            is_free = damping <= system.least_damping
+            z, predicted, damping = (
+                tf.cast(t, self.dtype) for t in (z, predicted, damping)
+            )
             return Proposal(
                 step=z / scaling,
                 length=tf.norm(z),
                 radius=radius,
-                predicted=-(slope + system.squared_norm(z) / 2),
-                is_free=damping <= system.least_damping,
+                predicted=predicted,
+                is_free=is_free,
                 damping=damping,
             )
 
         norm = tf.norm(scaling * objective.weights)
         trial = self._try_steps(objective, propose, norm, self.max_attempts)
-        largest = tf.reduce_max(tf.abs(system.gradient))
+        largest = tf.cast(tf.reduce_max(tf.abs(system.gradient)), self.dtype)
         self._set_status(objective, trial, largest, norm, is_mixed)
         return trial
 
     def _new_scaling(self, system):
         """The diagonal of D."""
         if self.scaling == "identity":
-            return tf.ones_like(system.gradient)
-        norms = system.column_norms
+            return tf.ones((self.size,), self.dtype)
+        norms = tf.cast(system.column_norms, self.dtype)
         largest = tf.maximum(_MEMORY * self._column_norms.value, norms)
         self._column_norms.assign(
             tf.where(tf.math.is_finite(norms), largest, self._column_norms)

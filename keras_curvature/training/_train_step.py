@@ -15,6 +15,7 @@ class CurvatureTrainStep:
     """Opens a `CurvatureTape` around the training step of a Keras model."""
 
     def train_step(self, data):
+        _refuse_loss_scale(self.optimizer)
         if _minimizes_models(self.optimizer):
             return self._minimizing_step(data)
         if not _needs_curvature(self.optimizer):
@@ -79,3 +80,16 @@ def _needs_curvature(optimizer):
 def _minimizes_models(optimizer):
     """Whether it takes whole training steps: `minimize_on(training_step)`."""
     return hasattr(optimizer, "minimize_on")
+
+
+def _refuse_loss_scale(optimizer):
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return
+    if _minimizes_models(optimizer.inner_optimizer):
+        name = type(optimizer.inner_optimizer).__name__
+        raise ValueError(
+            f"{name} cannot be wrapped in a LossScaleOptimizer, as Keras does "
+            "under the dtype policy 'mixed_float16': losses of half precision "
+            "cannot be compared near a minimum. Received: LossScaleOptimizer("
+            f"{name}). Use the policy 'float32' or 'float64'."
+        )
