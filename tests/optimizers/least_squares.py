@@ -33,22 +33,30 @@ class Residuals(keras_curvature.Model):
         self.b.assign(start)
 
     def call(self, index):
-        return tf.gather(tf.stack(self.function(self.b.value)), index)
+        return tf.gather(
+            tf.convert_to_tensor(self.function(self.b.value)), index
+        )
 
 
-def minimize_residuals(function, start, epochs=120, **options):
+def minimize_residuals(function, start, steps=120, **options):
+    """The model and, for each step, what `fit` logged."""
     model = Residuals(function, start)
     model.compile(LevenbergMarquardt(**options), "mse")
     count = len(function(tf.constant(start, "float64")))
+    taken = []
     history = model.fit(
-        np.arange(count, dtype="int32")[:, None],
-        np.zeros((count, 1)),
-        batch_size=count,
-        epochs=epochs,
+        endless(np.arange(count, dtype="int32")[:, None], np.zeros((count, 1))),
+        steps_per_epoch=steps,
         shuffle=False,
+        callbacks=[
+            keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: taken.append(logs)
+            )
+        ],
         verbose=0,
-    )
-    return model, history.history
+    ).history
+    assert history.get("stop_reason", [None]) == [model.optimizer.stop_reason]
+    return model, taken
 
 
 def network(units=4, outputs=1, **output_options):

@@ -44,40 +44,42 @@ CLASSICS = {
 }
 
 
-def extended_rosenbrock(b):
-    return [
-        residual
-        for x, y in zip(b[:-1:2], b[1::2], strict=True)
-        for residual in (10 * (y - x**2), 1 - x)
-    ]
+def chained_rosenbrock(b):
+    return tf.concat([10 * (b[1:] - b[:-1] ** 2), 1 - b[:-1]], axis=0)
 
 
-@pytest.mark.parametrize("name", [*CLASSICS, "rosenbrock_in_20_dimensions"])
+@pytest.mark.parametrize("name", [*CLASSICS, "rosenbrock_10", "rosenbrock_100"])
 def test_minimum_is_scipys_after_at_most_1_3_times_its_evaluations(
     name, float64
 ):
-    function, start = CLASSICS.get(
-        name, (lambda b: extended_rosenbrock(tf.unstack(b)), [-1.2, 1.0] * 10)
-    )
+    if name in CLASSICS:
+        function, start = CLASSICS[name]
+    else:
+        size = int(name.split("_")[1])
+        function, start = chained_rosenbrock, np.resize([-1.2, 1.0], size)
 
     def residuals(b):
-        return tf.stack(function(tf.constant(b))).numpy()
+        return tf.convert_to_tensor(function(tf.constant(b))).numpy()
 
+    @tf.function
     def jacobian(b):
-        b = tf.constant(b)
         with tf.GradientTape() as tape:
             tape.watch(b)
-            outputs = tf.stack(function(b))
-        return tape.jacobian(outputs, b).numpy()
+            outputs = tf.convert_to_tensor(function(b))
+        return tape.jacobian(outputs, b)
 
     tolerances = dict(xtol=1e-15, ftol=1e-15, gtol=1e-15)
     scipys = scipy.optimize.least_squares(
-        residuals, start, jacobian, method="lm", **tolerances
+        residuals,
+        start,
+        lambda b: jacobian(tf.constant(b)).numpy(),
+        method="lm",
+        **tolerances,
     )
-    model, history = minimize_residuals(function, start)
+    model, logs = minimize_residuals(function, start, steps=400)
     np.testing.assert_allclose(model.b.numpy(), scipys.x, rtol=1e-7)
-    assert sum(history["attempts"]) <= 1.3 * scipys.nfev
-    assert model.optimizer.stop_reason in history["stop_reason"]
+    assert sum(log["attempts"] for log in logs) <= 1.3 * scipys.nfev
+    assert model.optimizer.stop_reason is not None
 
 
 def test_a_loss_that_overflows_at_trial_points_is_minimised(float64):
@@ -91,12 +93,10 @@ def test_a_loss_that_overflows_at_trial_points_is_minimised(float64):
 def test_rejected_step_leaves_the_weights_to_the_last_bit(float64):
     # With one attempt and a huge region the first step of Rosenbrock fails.
     function, start = CLASSICS["rosenbrock"]
-    model, history = minimize_residuals(
-        function, start, epochs=1, max_attempts=1
-    )
-    assert history["accepted"] == [0.0]
+    model, (log,) = minimize_residuals(function, start, steps=1, max_attempts=1)
+    assert log["accepted"] == 0
     np.testing.assert_array_equal(model.b.numpy(), start)
-    assert history["trust_radius"][0] < 100 * np.linalg.norm(start) * 30
+    assert log["trust_radius"] < 100 * np.linalg.norm(start) * 30
 
 
 def test_linearly_dependent_columns_are_no_obstacle(float64):
@@ -104,7 +104,7 @@ def test_linearly_dependent_columns_are_no_obstacle(float64):
         model, _ = minimize_residuals(
             lambda b: [b[0] + b[1] - 3, 2 * (b[0] + b[1] - 3), 0 * b[2]],
             [0.0, 0.0, 1.0],
-            epochs=20,
+            steps=20,
             linear_solver=solver,
         )
         b = model.b.numpy()
@@ -119,7 +119,6 @@ def test_each_tolerance_ends_fit_with_its_reason(float64):
         ("step_tolerance", "step"),
         ("loss_tolerance", "loss"),
     ):
-        model, history = minimize_residuals(function, start, **{name: 1e-3})
+        model, logs = minimize_residuals(function, start, **{name: 1e-3})
         assert reason in model.optimizer.stop_reason
-        assert history["stop_reason"] == [model.optimizer.stop_reason]
-        assert len(history["loss"]) < 40
+        assert len(logs) < 40

@@ -133,8 +133,12 @@ def test_what_cannot_be_right_is_refused(rng):
         fit(compiled(keras.Sequential([keras.Input((2,)), dense(1)])), x, y, 1)
     with pytest.raises(ValueError, match="mean_absolute_error"):
         fit(compiled(sequential(dense(1)), "mae"), x, y, 1)
-    with pytest.raises(ValueError, match="regularizers"):
-        fit(compiled(sequential(dense(1, kernel_regularizer="l2"))), x, y, 1)
+    with pytest.raises(ValueError, match=r"regularizers\.L2"):
+        fit(compiled(sequential(dense(1, kernel_regularizer="l1"))), x, y, 1)
+    with pytest.raises(ValueError, match="1 further losses"):
+        fit(compiled(sequential(dense(1, activity_regularizer="l2"))), x, y, 1)
+    with pytest.raises(ValueError, match="constraint"):
+        fit(compiled(sequential(dense(1, bias_constraint="non_neg"))), x, y, 1)
     with pytest.raises(ValueError, match="dropout"):
         fit(compiled(sequential(keras.layers.Dropout(0.5), dense(1))), x, y, 1)
     with pytest.raises(ValueError, match="batch_normalization"):
