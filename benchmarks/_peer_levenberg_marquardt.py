@@ -5,6 +5,7 @@ torch-levenberg-marquardt or tf-levenberg-marquardt. For each line it prints
 the seconds of the epoch and the loss over all batches before their steps.
 """
 
+import logging
 import sys
 import time
 
@@ -30,7 +31,7 @@ def torch_step(weights):
         module.training_step(x, y)
 
     def loss(x, y):
-        return float(((model(x) - y) ** 2).mean())
+        return ((model(x) - y) ** 2).mean().item()
 
     return step, loss, torch.tensor
 
@@ -64,6 +65,8 @@ def tensorflow_step(weights):
 
 
 def main():
+    # A line for each failed factorisation, otherwise.
+    logging.disable()
     peer, path = sys.argv[1:]
     with np.load(path) as data:
         x, y, order = data["x"], data["y"], data["order"]

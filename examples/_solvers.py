@@ -46,13 +46,14 @@ def add_options(parser, seconds, default=("levenberg_marquardt", "adam")):
     return parser
 
 
-def train(make_model, name, x, y, measure, seconds, chunk=20):
+def train(make_model, name, data, measure, seconds, chunk=20):
     """Trains on the whole data as one batch, for some seconds.
 
     Args:
         make_model: Callable without arguments, the same model every time.
         name: Key of `OPTIMIZERS`.
-        x, y: Arrays.
+        data: Arrays `(x, y)`, or a callable that maps the model to new ones,
+            called before each chunk.
         measure: Callable that maps the model to its error.
         seconds: Float, without the time to trace the step.
         chunk: Int, steps between two measurements.
@@ -63,13 +64,16 @@ def train(make_model, name, x, y, measure, seconds, chunk=20):
     label, make_optimizer, _ = OPTIMIZERS[name]
     model = make_model()
     model.compile(make_optimizer(), "mse", jit_compile=False)
-    data = tf.data.Dataset.from_tensors((x, y)).repeat()
+    dataset = tf.data.Dataset.from_tensors
+    batches = None if callable(data) else dataset(data).repeat()
     rows, elapsed, steps = [(0, 0.0, measure(model))], 0.0, 0
     while elapsed < seconds:
         began = time.perf_counter()
         count = 1 if steps == 0 else chunk
+        if callable(data):
+            batches = dataset(data(model)).repeat()
         logs = model.fit(
-            data, steps_per_epoch=count, shuffle=False, verbose=0
+            batches, steps_per_epoch=count, shuffle=False, verbose=0
         ).history
         # The first step is traced, which is no part of the comparison.
         elapsed += 0 if steps == 0 else time.perf_counter() - began

@@ -43,8 +43,7 @@ def main():
         models[name], runs[name] = train(
             lambda: make_model(options.seed),
             name,
-            x,
-            y,
+            (x, y),
             lambda model: float(np.mean((predictions(model) - y[sample]) ** 2)),
             options.seconds,
         )

@@ -1,6 +1,7 @@
 """What optimizers that see the model, not its gradients, have in common."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.optimizers._checks import (
@@ -66,7 +67,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         self._status = self._scalar("status", "int32")
         self._radius = self._scalar("trust_radius")
         self._damping = self._scalar("damping")
-        self._last_length = self._scalar("last_step_length")
+        self._last_length = self._scalar("last_free_length")
         self._loss = self._scalar("loss")
         self._gradient_norm = self._scalar("gradient_norm")
         self._repeats = self._scalar("steps_on_the_same_batch", "int32")
@@ -126,7 +127,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
             max_attempts: Int.
         """
         radius = self._trust_radius(norm)
-        last = tf.where(self._last_length > 0, self._last_length.value, radius)
+        last = tf.where(self._last_length > 0, self._last_length.value, np.inf)
         trial = first_accepted(
             objective,
             propose,
@@ -137,8 +138,10 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         )
         self._radius.assign(trial.radius)
         self._damping.assign(trial.damping)
+        # 0 after a step that was bounded: its length says nothing.
+        free = tf.where(trial.is_free, trial.length, 0)
         self._last_length.assign(
-            tf.where(trial.is_accepted, trial.length, last)
+            tf.where(trial.is_accepted, free, self._last_length)
         )
         return trial
 

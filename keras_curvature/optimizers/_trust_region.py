@@ -40,6 +40,7 @@ class Trial(typing.NamedTuple):
     predicted: tf.Tensor
     actual: tf.Tensor
     ratio: tf.Tensor
+    is_free: tf.Tensor
     is_accepted: tf.Tensor
     is_exhausted: tf.Tensor
     was_rejected: tf.Tensor
@@ -59,7 +60,8 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
             `Proposal`.
         radius: Scalar tensor, the first radius.
         damping: Scalar tensor, λ of the step before.
-        last: Scalar tensor, length of the last accepted step.
+        last: Scalar tensor, length of the last accepted step, infinite where
+            there is none or its radius bounded it.
         max_attempts: Int.
 
     Returns:
@@ -99,6 +101,7 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
             predicted=predicted,
             actual=actual,
             ratio=ratio,
+            is_free=is_free,
             is_accepted=is_accepted,
             is_exhausted=~is_accepted & is_final,
             was_rejected=~is_accepted & ~is_undecidable,
@@ -118,6 +121,7 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
         predicted=zero,
         actual=zero,
         ratio=zero,
+        is_free=no,
         is_accepted=no,
         is_exhausted=no,
         was_rejected=no,

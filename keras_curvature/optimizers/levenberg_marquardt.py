@@ -61,7 +61,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             depend on the units of the weights. `"identity"`: D = I. Defaults
             to `"marquardt"`.
         initial_trust_radius: Float > 0, the first trust radius in units of
-            ‖D·w‖. Defaults to `100.0`.
+            ‖D·w‖. Larger ones are quicker from starts near the solution;
+            networks may leap into a poor minimum. Defaults to `1.0`.
         max_attempts: Int ≥ 1, trial steps for one Jacobian. Defaults to
             `10`.
         slice_size: Int ≥ 1 or None. Number of samples whose Jacobian is held
@@ -116,7 +117,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         self,
         linear_solver="auto",
         scaling="marquardt",
-        initial_trust_radius=100.0,
+        initial_trust_radius=1.0,
         max_attempts=10,
         slice_size=None,
         gradient_tolerance=0.0,
