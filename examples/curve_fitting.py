@@ -55,7 +55,7 @@ def main():
         right.plot(
             x[sample], predictions(model), "--", color=color, label=label
         )
-    right.set(xlabel="x", ylabel="y")
+    right.set(xlabel="x", ylabel="y", xticks=(-1, 0, 1))
     report(runs, figure, options.plots, "curve_fitting.png")
 
 

@@ -135,7 +135,7 @@ def main():
     for name, model in models.items():
         label, _, color = OPTIMIZERS[name]
         right.plot(x, values(model)[last], "--", color=color, label=label)
-    right.set(title="u at t = 1", xlabel="x", ylabel="u")
+    right.set(title="u at t = 1", xlabel="x", ylabel="u", xticks=(-1, 0, 1))
     report(runs, figure, options.plots, "pinn_burgers.png")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from _report import arguments, new_figure
 from _solvers import (
+    OPTIMIZERS,
     add_options,
     draw_errors,
     relative_error,
@@ -95,7 +96,8 @@ def main():
     error = best.solution(tf.constant(grid)).numpy() - exact(grid)
     image = right.pcolormesh(line, line, error.reshape(101, 101))
     figure.colorbar(image, ax=right)
-    right.set(title=f"error of {options.optimizers[0]}", xlabel="x", ylabel="y")
+    label = OPTIMIZERS[options.optimizers[0]][0]
+    right.set(title=f"error of {label}", xlabel="x", ylabel="y")
     report(runs, figure, options.plots, "pinn_poisson.png")
 
 

@@ -23,7 +23,7 @@ class Poisson(keras_curvature.Model):
         self.field = keras.Sequential(
             [
                 keras.Input((1,)),
-                keras.layers.Dense(10, activation="tanh"),
+                keras.layers.Dense(16, activation="tanh"),
                 keras.layers.Dense(1),
             ]
         )
