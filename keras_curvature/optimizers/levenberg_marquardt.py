@@ -41,7 +41,9 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     the last digit: curve fitting, physics-informed networks (models whose
     outputs are residuals, with loss `"mse"`), small networks. It needs a
     `keras_curvature.Model` or `Sequential`. With the whole data as one batch
-    `fit` ends by itself, and `stop_reason` says why.
+    `fit` ends by itself, and `stop_reason` says why; with mini-batches, which
+    work too, it does not. On CPUs XLA factorises matrices some ten times
+    slower than TensorFlow: leave `jit_compile` out.
 
     Losses: mean squared error; binary, categorical and sparse categorical
     cross-entropy; Poisson; Huber; one for each output, with sample weights
