@@ -59,6 +59,11 @@ def source_of_ctc():
     return "ctc_ops.py", "ctc_loss_and_grad"
 
 
+def source_of_log_gradient():
+    """The (file, function) that the gradient of a logarithm comes from."""
+    return "math_grad.py", "_LogGrad"
+
+
 def gradient_lookup():
     """The method that finds the gradient function of an operation type.
 
@@ -104,12 +109,17 @@ def construct_function_gradient(functions, output_count=None):
 
 def select_tape_functions(function, kept, *args, **kwargs):
     """What `TAPE_FUNCTIONS` does, with the gradients kept in two dicts."""
-    own = function._first_order_tape_functions
-    own_higher = function._higher_order_tape_functions
-    function._first_order_tape_functions = kept[0]
-    function._higher_order_tape_functions = kept[1]
-    try:
-        return _select_tape_functions(function, *args, **kwargs)
-    finally:
-        function._first_order_tape_functions = own
-        function._higher_order_tape_functions = own_higher
+    return _select_tape_functions(_Keeping(function, kept), *args, **kwargs)
+
+
+class _Keeping:
+    """A function with other gradients; threads that share it see its own."""
+
+    def __init__(self, function, kept):
+        self._function = function
+        self._first_order_tape_functions, self._higher_order_tape_functions = (
+            kept
+        )
+
+    def __getattr__(self, name):
+        return getattr(self._function, name)

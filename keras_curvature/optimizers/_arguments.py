@@ -25,6 +25,11 @@ def gradients_and_variables(optimizer, grads, trainable_variables):
     places = [
         i
         for i, (g, v) in enumerate(zip(grads, variables, strict=True))
-        if g is not None and not optimizer._overwrite_variable_with_gradient(v)
+        if g is not None and not is_overwritten(v)
     ]
     return grads, variables, places
+
+
+def is_overwritten(variable):
+    """Whether a step replaces the variable by its gradient (a float8 scale)."""
+    return getattr(variable, "overwrite_with_gradient", False)

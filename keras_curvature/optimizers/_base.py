@@ -8,7 +8,10 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.curvature import not_recorded
 from keras_curvature.optimizers._amortize import amortize
-from keras_curvature.optimizers._arguments import gradients_and_variables
+from keras_curvature.optimizers._arguments import (
+    gradients_and_variables,
+    is_overwritten,
+)
 from keras_curvature.optimizers._checks import (
     checked_integer,
     checked_number,
@@ -72,7 +75,12 @@ class DiagonalCurvatureOptimizer(
         variables = list(variables)
         super().build(variables)
         self._build_skipping()
-        self._momentums = self.add_optimizer_variables(variables, "momentum")
+        self._momentums = [
+            None
+            if is_overwritten(variable)
+            else self.add_variable_from_reference(variable, name="momentum")
+            for variable in variables
+        ]
         self._diagonals = self._add_assigned(
             variables, "hessian_diagonal", self._diagonal_shape
         )
@@ -94,7 +102,7 @@ class DiagonalCurvatureOptimizer(
         """Variables that `apply` itself assigns, alike on every replica."""
         return [
             None
-            if self._overwrite_variable_with_gradient(variable)
+            if is_overwritten(variable)
             else self.add_variable(
                 shape=shape_of(variable),
                 dtype=variable.dtype,

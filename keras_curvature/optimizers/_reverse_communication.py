@@ -5,36 +5,24 @@ import warnings
 import keras
 import tensorflow as tf
 
-from keras_curvature.autodiff._tensorflow import in_xla_context
 from keras_curvature.optimizers import _seen_loss
+from keras_curvature.optimizers._accepted_point import AcceptedPoint
 from keras_curvature.optimizers._checks import (
     checked_integer,
     checked_number,
     refuse_options,
 )
-from keras_curvature.optimizers._evaluation import (
-    Evaluation,
-    either,
-    is_finite,
-    is_same,
-    largest,
-)
+from keras_curvature.optimizers._evaluation import Evaluation
 from keras_curvature.optimizers._flatten import Flattening
 from keras_curvature.optimizers._replicas import (
     assign_on_replicas,
     sum_over_replicas,
 )
+from keras_curvature.optimizers._run_state import RunState
 from keras_curvature.optimizers._status import FIRST_ERROR, REASONS, Status
 
-# What the next evaluation is for: the point where a run starts; the same
-# point once more, to see whether the loss is a function of the weights; a
-# trial; the accepted point once more, after no trial was better.
-START, CONFIRM, TRIAL, VERIFY = range(4)
-# Not an evaluation: the next trial is still to be chosen.
-CHOOSE = 4
 
-
-class ReverseCommunication(keras.optimizers.Optimizer):
+class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
     """Base of the solvers whose steps are evaluations at trial points.
 
     The state is a dict of tensors, one for each optimizer variable, and all
@@ -191,101 +179,6 @@ class ReverseCommunication(keras.optimizers.Optimizer):
 
     _compiled = None
 
-    def _step(self, state, evaluation):
-        """The weights and the state after one batch."""
-        parts = self.gradient_accumulation_steps
-        if not parts:
-            return self._advance(state, evaluation)
-        loss = state["accumulated_loss"] + evaluation.loss
-        gradient = state["accumulated_gradient"] + evaluation.gradient
-
-        def last():
-            weights, after = self._advance(
-                state,
-                evaluation._replace(
-                    loss=loss / parts,
-                    gradient=gradient / tf.cast(parts, gradient.dtype),
-                ),
-            )
-            return weights, after | {
-                "accumulated_loss": tf.zeros_like(loss),
-                "accumulated_gradient": tf.zeros_like(gradient),
-            }
-
-        def another():
-            return evaluation.weights, state | {
-                "accumulated_loss": loss,
-                "accumulated_gradient": gradient,
-            }
-
-        is_last = (tf.convert_to_tensor(self._iterations) + 1) % parts == 0
-        return tf.cond(is_last, last, another)
-
-    def _advance(self, state, evaluation):
-        """The weights and the state after one evaluation."""
-        phase, status = state["phase"], state["status"]
-        moved = tf.reduce_any(evaluation.weights != state["trial"])
-        returned = (state["resumed"] > 0) | moved
-        same = tf.reduce_all(evaluation.weights == state["point"]) & is_same(
-            state, evaluation
-        )
-        failed = status >= FIRST_ERROR
-        fresh = (phase == START) | (returned & (~same | failed))
-        if not in_xla_context():
-            # Its error was raised, and `fit` was called again.
-            fresh |= failed
-        state = state | {"resumed": tf.zeros_like(state["resumed"])}
-        stopped = status != Status.RUNNING
-        holds = stopped | (returned & (phase == TRIAL))
-
-        def follow():
-            return tf.cond(
-                phase == TRIAL,
-                lambda: self._judge(state, evaluation),
-                lambda: self._compare(state, same),
-            )
-
-        after = tf.cond(
-            fresh,
-            lambda: self._start(state, evaluation),
-            lambda: tf.cond(holds, lambda: state, follow),
-        )
-        counts = tf.cast(fresh | ~stopped, tf.int64)
-        after = after | {"evaluations": after["evaluations"] + counts}
-        after = tf.cond(
-            after["phase"] == CHOOSE,
-            lambda: self._choose(after, evaluation),
-            lambda: after,
-        )
-        return after["trial"], after
-
-    def _start(self, state, evaluation):
-        """The state of a new run from the weights that the model has."""
-        finite = is_finite(evaluation)
-        return {name: tf.zeros_like(t) for name, t in state.items()} | {
-            "phase": tf.constant(CONFIRM, tf.int64),
-            "status": either(
-                finite, Status.RUNNING, Status.NON_FINITE, state["status"]
-            ),
-            "evaluations": state["evaluations"],
-            "loss": evaluation.loss,
-            "initial_loss": evaluation.loss,
-            "point": evaluation.weights,
-            "trial": evaluation.weights,
-            "gradient": evaluation.gradient,
-        }
-
-    def _compare(self, state, same):
-        """After a second evaluation of the accepted point."""
-        confirmed = state["phase"] == CONFIRM
-        status = either(
-            confirmed, Status.RUNNING, Status.PRECISION, state["status"]
-        )
-        return state | {
-            "phase": either(confirmed & same, CHOOSE, state["phase"]),
-            "status": either(same, status, Status.BATCHES),
-        }
-
     def _raise_on_error(self, status):
         """The error in a step, where XLA does not leave it out."""
         for error in Status:
@@ -295,84 +188,6 @@ class ReverseCommunication(keras.optimizers.Optimizer):
                 tf.debugging.Assert(status != error, [REASONS[error]])
             elif status == error:
                 raise RuntimeError(f"{self.name}: {REASONS[error]}")
-
-    # Between and after steps
-
-    def restore_accepted_point(self):
-        """Gives the model the best point that was accepted.
-
-        Between two steps the model has the weights of the next trial. The
-        next step sees the difference: it spends its evaluation on the
-        accepted point, and goes on from the trial if the loss is the same.
-        """
-        if self.built and self._state["phase"].numpy() != START:
-            self._put(self._state["point"])
-
-    def restore_trial(self):
-        """Gives the model the weights that the next step is to evaluate.
-
-        After `finalize_variable_values` that is the accepted point, where the
-        next step sees whether the loss is still the same.
-        """
-        if self.built and self._state["phase"].numpy() != START:
-            resumed = self._state["resumed"].numpy()
-            self._put(self._state["point" if resumed else "trial"])
-
-    def _put(self, vector):
-        parts = self._flattening.unflatten(tf.convert_to_tensor(vector))
-        for variable, part in zip(
-            self._trainable_variables, parts, strict=True
-        ):
-            variable.assign(part)
-
-    def finalize_variable_values(self, var_list):
-        """Leaves the best accepted point in the model; `fit` calls this."""
-        if not self.built:
-            return
-        self.restore_accepted_point()
-        self._state["resumed"].assign(1)
-        status = Status(int(self._state["status"].numpy()))
-        if status >= FIRST_ERROR:
-            raise RuntimeError(f"{self.name}: {REASONS[status]}")
-        evaluations = int(self._state["evaluations"].numpy())
-        if status == Status.RUNNING and evaluations - self._finalized <= 1:
-            warnings.warn(
-                f"{self.name}: this `fit` made one evaluation, which cannot "
-                "go beyond the accepted point. Use more epochs in one `fit`, "
-                "or `train_on_batch`.",
-                stacklevel=2,
-            )
-        self._finalized = evaluations
-
-    _finalized = 0
-
-    @property
-    def progress(self):
-        """What a log shows of the run, as a dict of floats."""
-        return {
-            name: float(tf.convert_to_tensor(value).numpy())
-            for name, value in self._progress(self._state).items()
-        }
-
-    def _progress(self, state):
-        return {
-            "accepted_loss": state["loss"],
-            "gradient_norm": largest(tf.convert_to_tensor(state["gradient"])),
-            "evaluations": state["evaluations"],
-            "accepted_steps": state["accepted_steps"],
-        }
-
-    @property
-    def converged(self):
-        """Whether the run has ended; further steps change nothing."""
-        return self.stop_reason is not None
-
-    @property
-    def stop_reason(self):
-        """Why the run has ended, or None."""
-        if not self.built:
-            return None
-        return REASONS.get(Status(int(self._state["status"].numpy())))
 
     @property
     def learning_rate(self):

@@ -22,11 +22,9 @@ from keras_curvature.optimizers._lbfgs_direction import (
     store_pair,
 )
 from keras_curvature.optimizers._reverse_communication import (
-    CHOOSE,
-    TRIAL,
-    VERIFY,
     ReverseCommunication,
 )
+from keras_curvature.optimizers._run_state import CHOOSE, TRIAL, VERIFY
 from keras_curvature.optimizers._status import Status
 
 

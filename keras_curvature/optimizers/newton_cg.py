@@ -28,11 +28,9 @@ from keras_curvature.optimizers._lbfgs_direction import (
 )
 from keras_curvature.optimizers._replicas import replica_count
 from keras_curvature.optimizers._reverse_communication import (
-    CHOOSE,
-    TRIAL,
-    VERIFY,
     ReverseCommunication,
 )
+from keras_curvature.optimizers._run_state import CHOOSE, TRIAL, VERIFY
 from keras_curvature.optimizers._status import Status
 
 # Conn, Gould, Toint, 2000, section 6.1: gain ratios from which a trial is

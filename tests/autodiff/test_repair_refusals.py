@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_curvature
 from keras_curvature.autodiff import (
     GradientGraph,
     SecondDerivativeError,
@@ -57,6 +58,16 @@ REFUSED = {
         ]
         ** 2
     ),
+    "ImageProjectiveTransformV3": lambda w: tf.reduce_sum(
+        tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.reshape(w * w, (1, 3, 3, 1)),
+            transforms=[[1.0, 0.1, 0.2, -0.1, 0.9, 0.3, 0.0, 0.0]],
+            output_shape=(3, 3),
+            fill_value=0.0,
+            interpolation="BILINEAR",
+        )
+        ** 2
+    ),
     "SparseSegmentMeanGrad": lambda w: tf.reduce_sum(
         tf.sparse.segment_mean(w * w, [0, 0, 1], [0, 0, 1]) ** 3
     ),
@@ -82,12 +93,14 @@ def test_numpy_code_in_a_graph_is_refused(way, w):
         )
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_fit_refuses_with_the_name_of_the_layer():
-    class Bottleneck(keras.layers.Layer):
-        def call(self, x):
-            return tf.nn.max_pool_with_argmax(x, 2, 2, "SAME")[0]
+class Bottleneck(keras.layers.Layer):
+    """TensorFlow lacks the second derivative of its pooling."""
 
+    def call(self, x):
+        return tf.nn.max_pool_with_argmax(x, 2, 2, "SAME")[0]
+
+
+def refused_model(optimizer):
     model = keras.Sequential(
         [
             keras.Input((4, 4, 1)),
@@ -97,19 +110,37 @@ def test_fit_refuses_with_the_name_of_the_layer():
             keras.layers.Dense(1, activation="tanh"),
         ]
     )
-    model.compile(SecondOrderGradient("sgd"), "mse")
+    model.compile(optimizer, "mse")
+    return model
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_fit_refuses_with_the_name_of_the_layer():
+    model = refused_model(SecondOrderGradient("sgd"))
     with pytest.raises(SecondDerivativeError, match="narrow"):
         model.fit(np.ones((2, 4, 4, 1)), np.ones((2, 1)), verbose=0)
 
 
-def test_first_order_training_of_a_refused_model_works():
-    model = keras.Sequential(
+@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}])
+def test_renorm_is_refused_with_the_name_of_the_layer(options):
+    model = keras_curvature.Sequential(
         [
             keras.Input((4,)),
             keras.layers.Dense(4),
-            keras.layers.BatchNormalization(renorm=True),
+            keras.layers.BatchNormalization(renorm=True, name="corrected"),
             keras.layers.Dense(1),
         ]
     )
-    model.compile("sgd", "mse")
-    model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+    model.compile(SecondOrderGradient("sgd"), "mse", **options)
+    with pytest.raises(
+        SecondDerivativeError, match=r"'.*corrected.*renorm=False"
+    ):
+        model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+
+
+def test_first_order_training_of_a_refused_model_works():
+    model = refused_model("sgd")
+    losses = model.fit(
+        np.ones((8, 4, 4, 1)), np.ones((8, 1)), epochs=2, verbose=0
+    ).history["loss"]
+    assert losses[1] < losses[0]

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import keras_curvature
 from keras_curvature.autodiff import _tensorflow
+from keras_curvature.autodiff.repairs._base import created_in
 
 
 def test_gradients_helper_differentiates_a_tensor_of_an_enclosing_graph():
@@ -57,6 +58,17 @@ def test_xla_context_is_seen_also_from_a_branch(jit):
 
     function(tf.constant(1.0))
     assert seen == [jit, jit]
+
+
+def test_the_gradient_of_a_logarithm_says_where_it_comes_from():
+    @tf.function
+    def gradient(x):
+        derivative = tf.gradients(tf.math.log(x), x)[0]
+        assert derivative.op.type == "Mul"
+        assert derivative.op.inputs[1].op.type == "Reciprocal"
+        assert created_in(derivative.op, *_tensorflow.source_of_log_gradient())
+
+    gradient(tf.constant(1.0))
 
 
 def test_no_other_file_names_private_modules():

@@ -25,6 +25,9 @@ from keras_curvature.autodiff.repairs.table import (
     register_missing_gradients,
 )
 
+# What corrects the statistics, in the releases of Keras that know `renorm`.
+_RENORM = "_compose_transforms"
+
 
 class _Thread(threading.local):
     def __init__(self):
@@ -70,7 +73,8 @@ def _install():
             _tensorflow.construct_function_gradient,
         )
         _replace(*_tensorflow.TAPE_FUNCTIONS, _select_tape_functions)
-        _replace(BatchNormalization, "_compose_transforms", refuse_renorm)
+        if hasattr(BatchNormalization, _RENORM):
+            _replace(BatchNormalization, _RENORM, refuse_renorm)
     _open_contexts += 1
 
 

@@ -39,28 +39,34 @@ def stops_mean_of_moments(operation):
 
     A graph knows where each operation was created, so that a `stop_gradient`
     that a user wrote keeps its meaning, in whatever scope. In a function that
-    was loaded from a file this is lost: there names must match as well.
+    was loaded from a file this is lost: there the operations around it and
+    their names must be those of the original.
     """
-    if not _lies_between_mean_and_variance(operation):
-        return False
-    return created_in(
-        operation, *source_of_moments()
-    ) or _is_named_as_moments_does(operation)
+    if operation.traceback:
+        return created_in(operation, *source_of_moments())
+    return _lies_between_mean_and_variance(
+        operation
+    ) and _is_named_as_moments_does(operation)
 
 
 def _lies_between_mean_and_variance(operation):
     """mean(x) → StopGradient → (x − ·)²."""
     mean = operation.inputs[0].op
     return mean.type == "Mean" and any(
-        user.type == "SquaredDifference" and user.inputs[0] is mean.inputs[0]
+        user.type == "SquaredDifference"
+        and _is_same(user.inputs[0], mean.inputs[0])
         for user in operation.outputs[0].consumers()
     )
 
 
+def _is_same(x, y):
+    """Whether both are one tensor, or read one variable."""
+    reads = x.op.type == y.op.type == "ReadVariableOp"
+    return x is y or (reads and x.op.inputs[0] is y.op.inputs[0])
+
+
 def _is_named_as_moments_does(operation):
-    """The operation's and its neighbours' names, if it was loaded."""
-    if operation.traceback:
-        return False
+    """Its name and those of its neighbours."""
     scope, _, name = operation.name.rpartition("/")
     graph = operation.graph
     names = {other.name for other in graph.get_operations()}

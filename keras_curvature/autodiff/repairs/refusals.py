@@ -4,6 +4,7 @@ from keras_curvature.autodiff._tensorflow import source_of_ctc
 from keras_curvature.autodiff.repairs._base import (
     SecondDerivativeError,
     created_in,
+    place,
     refusal,
 )
 
@@ -27,6 +28,12 @@ _REASONS = {
         "TensorFlow's C++ library is not checked.",
         "rebuild the model from Python and load its weights only.",
     ),
+    "ImageProjectiveTransformV3": (
+        "TensorFlow's gradient of it transforms by the inverse instead of the "
+        "transpose, so that it is not the gradient of any loss.",
+        "rotate, shift or zoom images before the first trained layer, or in "
+        "the input pipeline, where no gradient passes through.",
+    ),
     "CTCLoss": (
         "TensorFlow has no derivative of its gradient.",
         "a first-order optimizer.",
@@ -38,9 +45,9 @@ _CTC = (
     "derivative is NaN. Instead: a first-order optimizer."
 )
 _RENORM = (
-    "The second derivative of BatchNormalization with `renorm=True` is not "
-    "available: its correction is excluded from the gradient by design, so "
-    "that the gradient is not that of any loss. Instead: `renorm=False`, or "
+    "The second derivative of BatchNormalization with `renorm=True` in {place} "
+    "is not available: its correction is excluded from the gradient by design, "
+    "so that the gradient is not that of any loss. Instead: `renorm=False`, or "
     "another normalization layer."
 )
 _RECOMPUTE = (
@@ -50,6 +57,7 @@ _RECOMPUTE = (
 )
 _REASONS["PyFuncStateless"] = _REASONS["PyFunc"]
 _REASONS["StatefulPartitionedCall"] = _REASONS["PartitionedCall"]
+_REASONS["ImageProjectiveTransformV2"] = _REASONS["ImageProjectiveTransformV3"]
 _REASONS["CTCLossV2"] = _REASONS["CTCLoss"]
 _UNREGISTERED = (
     "TensorFlow registers no gradient for it.",
@@ -68,6 +76,8 @@ REFUSED = {
     "FakeQuantWithMinMaxVarsPerChannelGradient",
     "HSVToRGB",
     "ExtractGlimpse",
+    "ImageProjectiveTransformV2",
+    "ImageProjectiveTransformV3",
     "SparseAddGrad",
 }
 
@@ -82,9 +92,10 @@ def refuse_ctc(*_, **__):
     raise SecondDerivativeError(_CTC)
 
 
-def refuse_renorm(*_, **__):
+def refuse_renorm(layer, *_, **__):
     """In the place of Keras's method while a tape records."""
-    raise SecondDerivativeError(_RENORM)
+    where = f"layer '{layer.name}'"
+    raise SecondDerivativeError(_RENORM.format(place=where))
 
 
 def refuse_loop_of_ctc(operation, *cotangents, registered):
@@ -97,7 +108,8 @@ def refuse_loop_of_ctc(operation, *cotangents, registered):
 def refuse_stop_of_renorm(operation):
     """Raises for the StopGradient that batch renormalization makes."""
     if created_in(operation, "batch_normalization.py", "_compose_transforms"):
-        raise SecondDerivativeError(_RENORM)
+        where = place(operation)
+        raise SecondDerivativeError(_RENORM.format(place=where))
 
 
 def refuse_recomputation(error):

@@ -14,6 +14,7 @@ from keras_curvature.autodiff.repairs.dilation import (
 from keras_curvature.autodiff.repairs.local_response_normalization import (
     local_response_normalization_grad,
 )
+from keras_curvature.autodiff.repairs.logarithm import log, multiply
 from keras_curvature.autodiff.repairs.max_pooling import max_pool_grad
 from keras_curvature.autodiff.repairs.moments import (
     pass_through,
@@ -50,8 +51,10 @@ MISSING = {
 REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
 # Given what TensorFlow registers as `registered`.
 EXTENDED = {
+    "Log": log,
     "MaxPool3DGrad": max_pool_grad,
     "MaxPoolGrad": max_pool_grad,
+    "Mul": multiply,
     "ResizeBilinear": resize_bilinear,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
     "StatelessWhile": refuse_loop_of_ctc,

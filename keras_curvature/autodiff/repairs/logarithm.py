@@ -1,0 +1,46 @@
+"""The logarithm of an empty sum, behind a mask.
+
+Keras's Circle loss takes a logsumexp over the partners of each sample. Over
+none it is log 0 = −∞, and its gradient 0·∞ is removed by the mask that left
+the partners out. Differentiated again, NaN would pass beside that mask. In the
+derivative of the gradient g/x, 0·∞ is therefore 0.
+"""
+
+import tensorflow as tf
+
+from keras_curvature.autodiff._tensorflow import source_of_log_gradient
+from keras_curvature.autodiff.repairs._base import created_in
+
+
+def log(operation, cotangent, registered):
+    """Of Log(x), so that a tape can differentiate g/x."""
+    x = operation.inputs[0]
+    if isinstance(operation, tf.Operation) or not x.dtype.is_floating:
+        return registered(operation, cotangent)
+
+    @tf.custom_gradient
+    def quotient(cotangent, x):
+        def derivative(outer):
+            inverse = tf.math.reciprocal(x)
+            by_x = -inverse * tf.math.multiply_no_nan(inverse, cotangent)
+            return (
+                tf.math.multiply_no_nan(inverse, outer),
+                tf.math.multiply_no_nan(by_x, outer),
+            )
+
+        return registered(operation, cotangent), derivative
+
+    return quotient(cotangent, x)
+
+
+def multiply(operation, cotangent, registered):
+    """Of Mul(g, Reciprocal(x)), which a graph holds as the gradient of Log."""
+    by_x, by_y = registered(operation, cotangent)
+    if isinstance(operation, tf.Operation):
+        inverse = operation.inputs[1]
+        is_real_inverse = (
+            inverse.op.type == "Reciprocal" and inverse.dtype.is_floating
+        )
+        if is_real_inverse and created_in(operation, *source_of_log_gradient()):
+            by_x = tf.math.multiply_no_nan(inverse, cotangent)
+    return by_x, by_y
