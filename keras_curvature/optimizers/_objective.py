@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_curvature.optimizers._flatten import Flattening
 from keras_curvature.optimizers._gauss_newton_form import gauss_newton_form
-from keras_curvature.training.training_step import keep_masks
+from keras_curvature.optimizers._masks import keep_masks
 
 
 class Objective:

@@ -1,11 +1,11 @@
 """What a training step of this package's models saw, kept on its tape."""
 
 import dataclasses
-import functools
 
 import keras
 import tensorflow as tf
 
+from keras_curvature.optimizers._masks import keep_masks
 from keras_curvature.training._keras import (
     call_in_training,
     compiled_losses,
@@ -199,14 +199,6 @@ class _Reduction(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         return y_pred
-
-
-def keep_masks(sources, tensor):
-    """Gives `tensor` the Keras masks of all sources."""
-    masks = [getattr(source, "_keras_mask", None) for source in sources]
-    masks = [mask for mask in masks if mask is not None]
-    if masks:
-        tensor._keras_mask = functools.reduce(tf.logical_and, masks)
 
 
 def _place(path, outputs):
