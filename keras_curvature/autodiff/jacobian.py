@@ -16,9 +16,12 @@ class Linearization:
         outputs_fn: Callable without arguments that returns a tensor or a
             nested structure of tensors.
         variables: List of `keras.Variable`s or `tf.Variable`s.
+        unconnected_gradients: `"error"`, or `"zero"` where the outputs may be
+            independent of a variable.
     """
 
-    def __init__(self, outputs_fn, variables):
+    def __init__(self, outputs_fn, variables, unconnected_gradients="error"):
+        self._unconnected = unconnected_gradients
         self.variables = list(variables)
         self._sources = [as_tf_variable(v) for v in self.variables]
         self._tape = tf.GradientTape(persistent=True)
@@ -66,7 +69,12 @@ class Linearization:
 
     def _pull_back(self, cotangents):
         pulled = self._tape.gradient(
-            self._flat, self._sources, output_gradients=cotangents
+            self._flat,
+            self._sources,
+            output_gradients=cotangents,
+            unconnected_gradients=(
+                "none" if self._unconnected == "error" else "zero"
+            ),
         )
         refuse_unconnected(pulled, self.variables, "The outputs")
         return [tf.convert_to_tensor(p) for p in pulled]

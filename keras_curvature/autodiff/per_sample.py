@@ -9,7 +9,9 @@ from keras_curvature.autodiff._tensorflow import operations_within
 from keras_curvature.autodiff.hessian import refuse_unconnected
 
 
-def per_sample_jacobian(outputs_fn, inputs, variables):
+def per_sample_jacobian(
+    outputs_fn, inputs, variables, unconnected_gradients="error"
+):
     """The outputs and, for every sample, their Jacobian by the variables.
 
     The function is differentiated for one sample and vectorised over the
@@ -24,14 +26,17 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
             `(batch, ...)`: a model, or a residual.
         inputs: Tensor of shape `(batch, ...)` or nested structure of such.
         variables: List of `keras.Variable`s or `tf.Variable`s.
+        unconnected_gradients: `"error"`, or `"zero"` for a Jacobian of zeros
+            where the outputs do not depend on a variable. Defaults to
+            `"error"`.
 
     Returns:
         Tuple `(outputs, jacobians)`: the outputs of shape `(batch, ...)` and
         a list of tensors of shape `outputs.shape + variable.shape`.
 
     Raises:
-        ValueError: if the outputs do not depend on one of the variables, or
-            have no batch axis.
+        ValueError: if the outputs do not depend on one of the variables
+            (unless they may), or have no batch axis.
 
     Example:
 
@@ -46,6 +51,7 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
     ```
     """
     variables = list(variables)
+    unconnected = "none" if unconnected_gradients == "error" else "zero"
     sources = [as_tf_variable(v) for v in variables]
 
     def one_sample(sample, vectorized=True):
@@ -59,11 +65,13 @@ def per_sample_jacobian(outputs_fn, inputs, variables):
             if not vectorized:
                 elements = tf.unstack(elements)
         if outputs.shape.num_elements() == 1:
-            rows = tape.gradient(outputs, sources)
+            rows = tape.gradient(outputs, sources, None, unconnected)
         elif vectorized:
-            rows = tape.jacobian(elements, sources)
+            rows = tape.jacobian(elements, sources, unconnected)
         else:
-            rows = _stacked([tape.gradient(y, sources) for y in elements])
+            rows = _stacked(
+                [tape.gradient(y, sources, None, unconnected) for y in elements]
+            )
         refuse_unconnected(rows, variables, "The outputs")
         return outputs, [
             tf.reshape(row, outputs.shape + v.shape)

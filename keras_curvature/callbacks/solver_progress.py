@@ -4,12 +4,14 @@ import keras
 
 
 class SolverProgress(keras.callbacks.Callback):
-    """Logs of `LBFGS` and `NewtonCG`, and the end of `fit` at convergence.
+    """Logs of a solver, and the end of `fit` at convergence.
+
+    For `LBFGS`, `NewtonCG`, `LevenbergMarquardt` and `GaussNewton`.
 
     Adds the entries of `optimizer.progress` to the logs and the history of
     each epoch: accepted loss, gradient norm, evaluations, accepted steps, and
-    step length, or trust radius, CG iterations and Hessian products. Stops
-    `fit` when the solver has converged, with the reason in
+    what else the solver has: step length, trust radius, CG iterations, Hessian
+    products. Stops `fit` when the solver has converged, with the reason in
     `optimizer.stop_reason` and in `history["stop_reason"]`.
 
     Between the epochs, while `fit` validates and in the callbacks that follow
@@ -45,8 +47,9 @@ class SolverProgress(keras.callbacks.Callback):
         super().set_model(model)
         if not hasattr(model.optimizer, "restore_accepted_point"):
             raise TypeError(
-                "SolverProgress needs a model that is compiled with LBFGS or "
-                f"NewtonCG. Received: {type(model.optimizer).__name__}."
+                "SolverProgress needs a model that is compiled with LBFGS, "
+                "NewtonCG, LevenbergMarquardt or GaussNewton. Received: "
+                f"{type(model.optimizer).__name__}."
             )
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -1,11 +1,21 @@
 """Keras optimizers that use exact curvature."""
 
 from keras_curvature.optimizers.adahessian import AdaHessian
+from keras_curvature.optimizers.gauss_newton import GaussNewton
 from keras_curvature.optimizers.lbfgs import LBFGS
+from keras_curvature.optimizers.levenberg_marquardt import LevenbergMarquardt
 from keras_curvature.optimizers.newton_cg import NewtonCG
 from keras_curvature.optimizers.second_order_gradient import (
     SecondOrderGradient,
 )
 from keras_curvature.optimizers.sophia import Sophia
 
-__all__ = ["LBFGS", "AdaHessian", "NewtonCG", "SecondOrderGradient", "Sophia"]
+__all__ = [
+    "LBFGS",
+    "AdaHessian",
+    "GaussNewton",
+    "LevenbergMarquardt",
+    "NewtonCG",
+    "SecondOrderGradient",
+    "Sophia",
+]

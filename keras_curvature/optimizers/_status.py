@@ -8,16 +8,19 @@ class Status(enum.IntEnum):
 
     RUNNING = 0
     GRADIENT = 1
-    LOSS = 2
-    PRECISION = 3
-    BATCHES = 4
-    NON_FINITE = 5
+    STEP = 2
+    LOSS = 3
+    PRECISION = 4
+    BATCHES = 5
+    NON_FINITE = 6
+    MIXED_SAMPLES = 7
 
 
 FIRST_ERROR = Status.BATCHES
 
 REASONS = {
     Status.GRADIENT: "The gradient is below `gradient_tolerance`.",
+    Status.STEP: "The step is within `step_tolerance`.",
     Status.LOSS: "The loss changed by less than `loss_tolerance`.",
     Status.PRECISION: (
         "No step lowers the loss any further at this precision."
@@ -33,5 +36,12 @@ REASONS = {
     Status.NON_FINITE: (
         "The loss or its gradient is not finite at the initial weights. "
         "Look for NaN in the data, or start from smaller weights."
+    ),
+    Status.MIXED_SAMPLES: (
+        "The outputs for a batch differ from those for its samples one by "
+        "one, but this optimizer takes the Jacobian of each sample alone. "
+        "Look for a layer that mixes samples or draws random numbers in "
+        "training, or use keras_curvature.optimizers.GaussNewton, which "
+        "differentiates the batch as a whole."
     ),
 }

@@ -1,12 +1,16 @@
 """What a training step of this package's models saw, kept on its tape."""
 
 import dataclasses
-import functools
 
 import keras
 import tensorflow as tf
 
-from keras_curvature.training._keras import compiled_losses
+from keras_curvature.optimizers._masks import keep_masks
+from keras_curvature.training._keras import (
+    call_in_training,
+    compiled_losses,
+    loss_arguments,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,20 @@ class TrainingStep:
     outputs: object
     sample_weight: object
     loss: tf.Tensor
+
+    def forward(self, inputs=None):
+        """The model's outputs in training mode at its current weights.
+
+        Args:
+            inputs: Structure of tensors. Defaults to those of the batch.
+        """
+        return call_in_training(
+            self.model, self.inputs if inputs is None else inputs
+        )
+
+    def with_outputs(self, outputs):
+        """The same step with other outputs and without their loss."""
+        return dataclasses.replace(self, outputs=outputs, loss=None)
 
     def loss_terms(self):
         """The compiled losses, one `LossTerm` for each output that has one.
@@ -131,6 +149,16 @@ class LossTerm:
         return self.loss.fn
 
     @property
+    def arguments(self):
+        """Dict of what the loss function is called with: `delta`, ..."""
+        return loss_arguments(self.loss)
+
+    def value(self):
+        """This summand: a scalar tensor."""
+        value = self.loss(self.target, self.output, self.sample_weight)
+        return value if self.weight is None else value * self.weight
+
+    @property
     def from_logits(self):
         """Whether the loss takes the output for a logit."""
         return bool(self.loss.get_config().get("from_logits", False))
@@ -150,7 +178,7 @@ class LossTerm:
             tf.cast(self.output, self.loss.dtype),
         )
         values = tf.stop_gradient(losses)
-        _keep_masks([self.output, losses], values)
+        keep_masks([self.output, losses], values)
         reduction = _Reduction(self.loss)
         with tf.GradientTape() as tape:
             tape.watch(values)
@@ -171,14 +199,6 @@ class _Reduction(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         return y_pred
-
-
-def _keep_masks(sources, tensor):
-    """Gives `tensor` the Keras masks of all sources."""
-    masks = [getattr(source, "_keras_mask", None) for source in sources]
-    masks = [mask for mask in masks if mask is not None]
-    if masks:
-        tensor._keras_mask = functools.reduce(tf.logical_and, masks)
 
 
 def _place(path, outputs):

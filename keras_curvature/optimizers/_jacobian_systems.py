@@ -1,0 +1,130 @@
+"""The least-squares system of a batch, from Jacobians of its samples."""
+
+import tensorflow as tf
+
+from keras_curvature.autodiff.per_sample import per_sample_jacobian
+from keras_curvature.linalg import (
+    DualEquations,
+    NormalEquations,
+    StackedQR,
+)
+
+_SLICED = {"cholesky": NormalEquations, "qr": StackedQR}
+# By rounding, outputs of a sample alone differ from those within a batch:
+# much where an output is a small difference of large numbers.
+_MISMATCH = 0.05
+
+
+def jacobian_system(objective, variables, solver, slice_size, dtype):
+    """A with AᵀA the Gauss–Newton matrix, and r with ∇L = Aᵀr.
+
+    Args:
+        objective: `Objective`.
+        variables: List of the trainable variables.
+        solver: `"cholesky"`, `"qr"` or `"dual"`.
+        slice_size: Int, samples whose Jacobian is held at once; `"dual"`
+            holds all of them.
+        dtype: Name of the float type in which normal equations are held.
+
+    Returns:
+        Tuple `(system, is_mixed)`: an object of `keras_curvature.linalg`, and
+        a scalar bool tensor, whether outputs depend on other samples.
+    """
+    form = objective.form
+    if solver == "dual":
+        rows, is_mixed = _rows(
+            objective, variables, objective.inputs, objective.outputs, form
+        )
+        residuals = _flat(form.residuals)
+        if objective.curvature is not None:
+            root, more = _penalty_rows(objective)
+            rows = tf.concat([rows, tf.linalg.diag(root)], axis=0)
+            residuals = tf.concat([residuals, more], axis=0)
+        return DualEquations(rows, residuals), is_mixed
+    kind = _SLICED[solver]
+    if solver != "cholesky":
+        dtype = objective.weights.dtype
+    empty = kind.empty(objective.weights.shape[0], dtype)
+
+    def add(state, inputs, outputs, form):
+        rows, is_mixed = _rows(objective, variables, inputs, outputs, form)
+        rows, residuals = (
+            tf.cast(t, dtype) for t in (rows, _flat(form.residuals))
+        )
+        return kind.add_rows(state, rows, residuals), is_mixed
+
+    def whole():
+        return add(empty, objective.inputs, objective.outputs, form)
+
+    def by_slices():
+        return _add_slices(add, empty, objective, slice_size)
+
+    if form.residuals.shape[0] is None:
+        # Rather than a loop of one round: that takes a third longer.
+        samples = tf.shape(form.residuals)[0]
+        state, is_mixed = tf.cond(samples <= slice_size, whole, by_slices)
+    else:
+        fits = form.residuals.shape[0] <= slice_size
+        state, is_mixed = whole() if fits else by_slices()
+    if objective.curvature is not None:
+        diagonal, residuals = (
+            tf.cast(t, dtype) for t in _penalty_rows(objective)
+        )
+        state = kind.add_diagonal(state, diagonal, residuals)
+    return kind(*state), is_mixed
+
+
+def _penalty_rows(objective):
+    """The diagonal of A and the r of a penalty ½ Σ c·w²: √c and √c·w."""
+    root = tf.sqrt(objective.curvature)
+    return root, root * objective.weights
+
+
+def _add_slices(add, empty, objective, slice_size):
+    """The state after all slices; the last is filled up with rows of 0."""
+    form = objective.form
+    samples = tf.shape(form.residuals)[0]
+
+    def add_slice(start, state, is_mixed):
+        positions = start + tf.range(slice_size)
+        is_within = tf.cast(positions < samples, form.residuals.dtype)
+        positions = tf.minimum(positions, samples - 1)
+        inputs, outputs = tf.nest.map_structure(
+            lambda t: tf.gather(t, positions),
+            (objective.inputs, objective.outputs),
+        )
+        state, is_mixed_here = add(
+            state, inputs, outputs, form.gather(positions, is_within)
+        )
+        return start + slice_size, state, is_mixed | is_mixed_here
+
+    _, state, is_mixed = tf.while_loop(
+        lambda start, *_: start < samples,
+        add_slice,
+        (tf.constant(0), empty, tf.constant(False)),
+        parallel_iterations=1,
+    )
+    return state, is_mixed
+
+
+def _rows(objective, variables, inputs, outputs, form):
+    """A for some samples, and whether they are mixed with others."""
+    alone, jacobians = per_sample_jacobian(
+        objective.outputs_of, inputs, variables, unconnected_gradients="zero"
+    )
+    width = outputs.shape[1]
+    jacobian = tf.concat(
+        [
+            tf.reshape(j, (-1, width, v.value.shape.num_elements()))
+            for j, v in zip(jacobians, variables, strict=True)
+        ],
+        axis=2,
+    )
+    difference = tf.reduce_max(tf.abs(outputs - alone))
+    is_mixed = difference > _MISMATCH * tf.reduce_max(tf.abs(outputs))
+    rows = tf.reshape(form.push(jacobian), (-1, jacobian.shape[2]))
+    return rows, is_mixed
+
+
+def _flat(tensor):
+    return tf.reshape(tensor, (-1,))

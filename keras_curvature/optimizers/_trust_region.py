@@ -1,0 +1,163 @@
+"""Trial steps of least squares within a trust region."""
+
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+# Moré, 1978: a step is taken if it brings this fraction of what was predicted.
+_ACCEPTANCE = 1e-4
+
+
+class Proposal(typing.NamedTuple):
+    """A step within a trust region; all entries are tensors.
+
+    Attributes:
+        step: d, shape `(n,)`.
+        length: ‖d‖ in the norm of the region.
+        radius: The radius it was found for.
+        predicted: The reduction of the loss by the quadratic model.
+        is_free: Whether the radius did not bound the step.
+        damping: λ, 0 where there is none.
+    """
+
+    step: tf.Tensor
+    length: tf.Tensor
+    radius: tf.Tensor
+    predicted: tf.Tensor
+    is_free: tf.Tensor
+    damping: tf.Tensor
+
+
+class Trial(typing.NamedTuple):
+    """A proposed step and what came of it; all entries are tensors."""
+
+    attempts: tf.Tensor
+    step: tf.Tensor
+    length: tf.Tensor
+    radius: tf.Tensor
+    damping: tf.Tensor
+    predicted: tf.Tensor
+    actual: tf.Tensor
+    ratio: tf.Tensor
+    is_free: tf.Tensor
+    is_accepted: tf.Tensor
+    is_exhausted: tf.Tensor
+    was_rejected: tf.Tensor
+
+
+def first_accepted(objective, propose, radius, damping, last, max_attempts):
+    """Tries steps in ever smaller trust regions until one lowers the loss.
+
+    Where a step promises less than rounding lets the loss show, the radius
+    grows. If it did not bound the step, the step is taken as long as steps
+    contract; the training is exhausted when they no longer do, or when the
+    larger steps were rejected.
+
+    Args:
+        objective: `Objective`.
+        propose: Callable that maps `(attempt, radius, damping)` to a
+            `Proposal`.
+        radius: Scalar tensor, the first radius.
+        damping: Scalar tensor, λ of the step before.
+        last: Scalar tensor, length of the last accepted step, infinite where
+            there is none or its radius bounded it.
+        max_attempts: Int.
+
+    Returns:
+        The last `Trial`, with the radius for the next step.
+    """
+    dtype = objective.weights.dtype
+    epsilon = np.finfo(dtype.as_numpy_dtype).eps
+
+    def attempt(before):
+        proposal = propose(before.attempts, before.radius, before.damping)
+        predicted, length = proposal.predicted, proposal.length
+        actual = objective.loss - objective.trial(proposal.step)
+        ratio = gain_ratio(actual, predicted)
+        # False where one is NaN.
+        is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
+            tf.abs(actual) <= objective.rounding
+        )
+        is_free = proposal.is_free
+        is_accepted = tf.where(
+            is_undecidable, is_free & (length < last), ratio > _ACCEPTANCE
+        )
+        is_tiny = tf.reduce_all(
+            tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
+        )
+        is_final = is_tiny | (is_undecidable & (is_free | before.was_rejected))
+        radius = tf.where(
+            is_undecidable,
+            tf.maximum(4 * length, proposal.radius),
+            updated_radius(proposal.radius, length, ratio, is_free),
+        )
+        return Trial(
+            attempts=before.attempts + 1,
+            step=proposal.step,
+            length=length,
+            radius=radius,
+            damping=proposal.damping,
+            predicted=predicted,
+            actual=actual,
+            ratio=ratio,
+            is_free=is_free,
+            is_accepted=is_accepted,
+            is_exhausted=~is_accepted & is_final,
+            was_rejected=~is_accepted & ~is_undecidable,
+        )
+
+    def unfinished(trial):
+        is_open = ~(trial.is_accepted | trial.is_exhausted)
+        return is_open & (trial.attempts < max_attempts)
+
+    zero, no = tf.zeros((), dtype), tf.constant(False)
+    start = Trial(
+        attempts=tf.constant(0),
+        step=tf.zeros_like(objective.weights),
+        length=zero,
+        radius=radius,
+        damping=damping,
+        predicted=zero,
+        actual=zero,
+        ratio=zero,
+        is_free=no,
+        is_accepted=no,
+        is_exhausted=no,
+        was_rejected=no,
+    )
+    (trial,) = tf.while_loop(
+        unfinished,
+        lambda trial: (attempt(trial),),
+        (start,),
+        parallel_iterations=1,
+    )
+    return trial
+
+
+def gain_ratio(actual, predicted):
+    """Actual over predicted reduction; -1 where it cannot be told.
+
+    Args:
+        actual: Scalar tensor, L(w) − L(w + d). May be NaN or infinite.
+        predicted: Scalar tensor, the reduction of the quadratic model.
+    """
+    is_defined = tf.math.is_finite(actual) & (predicted > 0)
+    ratio = actual / tf.where(is_defined, predicted, tf.ones_like(predicted))
+    return tf.where(is_defined, ratio, -tf.ones_like(ratio))
+
+
+def updated_radius(radius, length, ratio, is_free):
+    """The trust radius after a trial step.
+
+    Args:
+        radius: Scalar tensor.
+        length: Scalar tensor, the length of the step. May be NaN.
+        ratio: Scalar tensor, the gain ratio.
+        is_free: Scalar bool tensor, whether the step was not bounded.
+    """
+    factor = tf.where(ratio >= 0, 0.25, 0.1)
+    shorter = tf.where(length < radius, length, radius)
+    shrunk = tf.cast(factor, radius.dtype) * shorter
+    grown = tf.where((ratio > 0.75) | is_free, 2 * length, radius)
+    return tf.where(ratio < 0.25, shrunk, grown)

@@ -1,0 +1,192 @@
+"""The Gauss-Newton method, without matrices, as a Keras optimizer."""
+
+import keras
+import tensorflow as tf
+
+from keras_curvature.autodiff.jacobian import Linearization
+from keras_curvature.linalg import steihaug
+from keras_curvature.optimizers._checks import checked_integer, checked_number
+from keras_curvature.optimizers._least_squares import LeastSquaresOptimizer
+from keras_curvature.optimizers._trust_region import Proposal
+
+
+@keras.saving.register_keras_serializable(package="keras_curvature")
+class GaussNewton(LeastSquaresOptimizer):
+    """Gauss–Newton steps by conjugate gradients within a trust region.
+
+        d ≈ argmin ∇Lᵀd + ½ dᵀ(JᵀH_L J)d,  ‖d‖ ≤ trust radius
+
+    J is the Jacobian of the outputs by the weights and H_L the Hessian of the
+    loss by the outputs (see `LevenbergMarquardt` for the losses). Only
+    products with the matrix are taken, so that models too large for
+    `LevenbergMarquardt` can be trained, and the batch is differentiated as a
+    whole. It needs a `keras_curvature.Model` or `Sequential`.
+
+    Conjugate gradients stop at ‖residual‖ ≤ min(τ, √(‖∇L‖/‖∇L₀‖))·‖∇L‖, a
+    forcing sequence for superlinear convergence with ∇L₀ of the first step
+    and τ `cg_tolerance`, where their path leaves the trust region, or after
+    `max_cg_iterations`. The radius grows and shrinks with the gain ratio
+    (actual over predicted reduction of the loss). Where a step does not lower
+    the loss, the points at which the same path left smaller regions are
+    tried, without further products; if none is accepted, the weights stay
+    exactly as they were.
+
+    Args:
+        cg_tolerance: Float > 0 and < 1, the largest relative residual of
+            conjugate gradients. Defaults to `0.1`.
+        max_cg_iterations: Int ≥ 1, products with the matrix for one step.
+            Defaults to `100`.
+        initial_trust_radius: Float > 0, the first trust radius in units of
+            ‖w‖. Defaults to `1.0`.
+        max_attempts: Int ≥ 1, trial steps on one path; each has a quarter of
+            the radius before. Defaults to `5`.
+        gradient_tolerance: Float ≥ 0. `fit` ends when
+            ‖∇L‖ ≤ gradient_tolerance·√(2L). Defaults to `0.0`.
+        step_tolerance: Float ≥ 0. `fit` ends after a step of
+            ‖d‖ ≤ step_tolerance·‖w‖. Defaults to `0.0`.
+        loss_tolerance: Float ≥ 0. `fit` ends after a step whose predicted and
+            actual reductions of the loss are within this fraction of it.
+            Defaults to `0.0`. With all three 0 it ends where rounding does
+            not let the loss be lowered further.
+        name: String. Defaults to the snake-case class name.
+
+    Raises:
+        ValueError: if an argument breaks its rule; at the first step as for
+            `LevenbergMarquardt`, except that samples may be mixed.
+        RuntimeError: at the first step of a plain Keras model.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_curvature
+
+    x = np.linspace(-1, 1, 200).reshape(-1, 1)
+    model = keras_curvature.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(100, activation="tanh"),
+            keras.layers.Dense(100, activation="tanh"),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras_curvature.optimizers.GaussNewton(), "mse")
+    model.fit(x, np.sin(4 * x), batch_size=200, epochs=20, verbose=0)
+    ```
+
+    References:
+        Martens, 2010, "Deep learning via Hessian-free optimization".
+        Steihaug, 1983, "The conjugate gradient method and trust regions in
+        large scale optimization". Dembo, Eisenstat, Steihaug, 1982, "Inexact
+        Newton methods", for the forcing sequence.
+    """
+
+    def __init__(
+        self,
+        cg_tolerance=0.1,
+        max_cg_iterations=100,
+        initial_trust_radius=1.0,
+        max_attempts=5,
+        gradient_tolerance=0.0,
+        step_tolerance=0.0,
+        loss_tolerance=0.0,
+        name=None,
+        **kwargs,
+    ):
+        super().__init__(
+            initial_trust_radius,
+            gradient_tolerance,
+            step_tolerance,
+            loss_tolerance,
+            name,
+            **kwargs,
+        )
+        self.cg_tolerance = checked_number(
+            "cg_tolerance", cg_tolerance, minimum=1e-300, below=1
+        )
+        self.max_cg_iterations = checked_integer(
+            "max_cg_iterations", max_cg_iterations, minimum=1
+        )
+        self.max_attempts = checked_integer(
+            "max_attempts", max_attempts, minimum=1
+        )
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._first_gradient_norm = self._scalar("first_gradient_norm")
+
+    def _minimize(self, objective, variables):
+        form, curvature = objective.form, objective.curvature
+        curvature = 0 if curvature is None else curvature
+        linearization = Linearization(
+            lambda: objective.outputs_of(objective.inputs),
+            variables,
+            unconnected_gradients="zero",
+        )
+
+        def pull(cotangents):
+            return objective.flatten(
+                linearization.vector_jacobian_product(cotangents)
+            )
+
+        def product(vector):
+            pushed = linearization.jacobian_vector_product(
+                objective.unflatten(vector)
+            )
+            return pull(form.pull(form.push(pushed))) + curvature * vector
+
+        gradient = pull(form.pull(form.residuals))
+        gradient += curvature * objective.weights
+        norm = tf.norm(objective.weights)
+        trial, iterations = self._on_path(objective, product, gradient, norm)
+        self._set_status(objective, trial, tf.norm(gradient), norm)
+        return trial, {"cg_iterations": iterations}
+
+    def _on_path(self, objective, product, gradient, norm):
+        """A trial of the points where one CG path leaves smaller regions."""
+        gradient_norm = tf.norm(gradient)
+        first = tf.where(
+            self._first_gradient_norm > 0,
+            self._first_gradient_norm.value,
+            gradient_norm,
+        )
+        self._first_gradient_norm.assign(first)
+        radii = self._trust_radius(norm) * 0.25 ** tf.range(
+            self.max_attempts, dtype=gradient.dtype
+        )
+        path = steihaug(
+            product,
+            gradient,
+            radii,
+            tf.minimum(
+                tf.sqrt(gradient_norm / first),
+                tf.cast(self.cg_tolerance, gradient.dtype),
+            ),
+            self.max_cg_iterations,
+        )
+
+        def propose(attempt, radius, damping):
+            return Proposal(
+                step=path.steps[attempt],
+                length=path.lengths[attempt],
+                radius=radii[attempt],
+                predicted=-(
+                    path.slopes[attempt] + path.curvatures[attempt] / 2
+                ),
+                is_free=path.lengths[attempt] < 0.99 * radii[attempt],
+                damping=damping,
+            )
+
+        trial = self._try_steps(objective, propose, norm, self.max_attempts)
+        return trial, path.iterations
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "cg_tolerance": self.cg_tolerance,
+            "max_cg_iterations": self.max_cg_iterations,
+            "max_attempts": self.max_attempts,
+        }

@@ -1,0 +1,209 @@
+"""LevenbergMarquardt under the options of Keras and its own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_curvature
+from keras_curvature.optimizers import LevenbergMarquardt
+from tests.optimizers.least_squares import (
+    compiled,
+    fit,
+    flat_weights,
+    network,
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"slice_size": 5, "linear_solver": "cholesky"},
+        {"slice_size": 5, "linear_solver": "qr"},
+        {"linear_solver": "qr"},
+    ],
+)
+def test_slices_and_solvers_change_nothing(options, float64, rng):
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
+    trained = []
+    for chosen in ({"linear_solver": "cholesky"}, options):
+        keras.utils.set_random_seed(0)
+        model = network()
+        model.compile(
+            LevenbergMarquardt(initial_trust_radius=1.0, **chosen), "mse"
+        )
+        fit(model, x, y, 2)
+        trained.append(flat_weights(model))
+    np.testing.assert_allclose(*trained, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"jit_compile": True}, {"run_eagerly": True}]
+)
+def test_jit_and_eager_train_as_the_graph_does(options, float64, rng):
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
+    trained = []
+    for chosen in ({"jit_compile": False}, options):
+        keras.utils.set_random_seed(0)
+        model = network()
+        model.compile(
+            LevenbergMarquardt("cholesky", initial_trust_radius=1.0),
+            "mse",
+            **chosen,
+        )
+        fit(model, x, y, 2)
+        trained.append(flat_weights(model))
+    np.testing.assert_allclose(*trained, rtol=1e-6)
+
+
+def test_steps_per_execution_train_as_single_steps_do(float64, rng):
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
+    trained = []
+    for steps in (1, 4):
+        keras.utils.set_random_seed(0)
+        model = network()
+        model.compile(LevenbergMarquardt(), "mse", steps_per_execution=steps)
+        fit(model, x, y, 4)
+        trained.append(flat_weights(model))
+    np.testing.assert_array_equal(*trained)
+
+
+def test_resumed_training_is_the_uninterrupted_one(float64, rng, tmp_path):
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    keras.utils.set_random_seed(0)
+    model = network()
+    model.compile(LevenbergMarquardt(), "mse")
+    fit(model, x, y, 3)
+    model.save(tmp_path / "model.keras")
+    fit(model, x, y, 3)
+    resumed = keras.models.load_model(tmp_path / "model.keras")
+    fit(resumed, x, y, 3)
+    np.testing.assert_array_equal(flat_weights(resumed), flat_weights(model))
+
+
+def test_config_holds_every_setting():
+    optimizer = LevenbergMarquardt(
+        "qr", "identity", 3.0, 4, 5, 1e-3, 1e-4, 1e-5, name="lm"
+    )
+    copy = LevenbergMarquardt.from_config(optimizer.get_config())
+    assert copy.get_config() == optimizer.get_config()
+    assert optimizer.get_config() == {
+        "linear_solver": "qr",
+        "scaling": "identity",
+        "initial_trust_radius": 3.0,
+        "max_attempts": 4,
+        "slice_size": 5,
+        "gradient_tolerance": 1e-3,
+        "step_tolerance": 1e-4,
+        "loss_tolerance": 1e-5,
+        "name": "lm",
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"linear_solver": "lu"},
+        {"scaling": 1.0},
+        {"initial_trust_radius": 0.0},
+        {"max_attempts": 0},
+        {"slice_size": 0},
+        {"gradient_tolerance": -1.0},
+        {"step_tolerance": float("nan")},
+        {"loss_tolerance": "small"},
+        {"clipnorm": 1.0},
+        {"use_ema": True},
+        {"weight_decay": 0.1},
+        {"gradient_accumulation_steps": 2},
+    ],
+)
+def test_wrong_settings_are_refused_by_name(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        LevenbergMarquardt(**options)
+
+
+def test_what_cannot_be_right_is_refused(rng):
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    dense = keras.layers.Dense
+
+    def sequential(*layers):
+        return keras_curvature.Sequential([keras.Input((2,)), *layers])
+
+    with pytest.raises(RuntimeError, match=r"keras_curvature\.Model"):
+        fit(compiled(keras.Sequential([keras.Input((2,)), dense(1)])), x, y, 1)
+    with pytest.raises(ValueError, match="mean_absolute_error"):
+        fit(compiled(sequential(dense(1)), "mae"), x, y, 1)
+    with pytest.raises(ValueError, match=r"regularizers\.L2"):
+        fit(compiled(sequential(dense(1, kernel_regularizer="l1"))), x, y, 1)
+    with pytest.raises(ValueError, match="1 further losses"):
+        fit(compiled(sequential(dense(1, activity_regularizer="l2"))), x, y, 1)
+    with pytest.raises(ValueError, match="constraint"):
+        fit(compiled(sequential(dense(1, bias_constraint="non_neg"))), x, y, 1)
+    with pytest.raises(ValueError, match="dropout"):
+        fit(compiled(sequential(keras.layers.Dropout(0.5), dense(1))), x, y, 1)
+    with pytest.raises(ValueError, match="batch_normalization"):
+        fit(
+            compiled(sequential(keras.layers.BatchNormalization(), dense(1))),
+            x,
+            y,
+            1,
+        )
+    with pytest.raises(ValueError, match="set_floatx"):
+        fit(compiled(sequential(dense(1, dtype="float64"))), x, y, 1)
+    with pytest.raises(ValueError, match="learning_rate"):
+        LevenbergMarquardt().learning_rate = 0.1
+
+
+def test_a_layer_that_mixes_samples_is_found_out(rng):
+    class Centred(keras.layers.Layer):
+        def call(self, x):
+            return x - tf.reduce_mean(x, axis=0)
+
+    model = compiled(
+        keras_curvature.Sequential(
+            [keras.Input((2,)), Centred(), keras.layers.Dense(1)]
+        )
+    )
+    with pytest.raises(RuntimeError, match="one by one"):
+        fit(model, rng.normal(size=(12, 2)), rng.normal(size=(12, 1)), 1)
+
+
+def test_float32_reaches_its_precision(rng):
+    x = rng.normal(size=(40, 2)).astype("float32")
+    y = x @ np.array([[2.0], [-3.0]], "float32") + 1
+    model = compiled(
+        keras_curvature.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    )
+    fit(model, x, y, 30)
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(kernel[:, 0], [2, -3], rtol=1e-6)
+    np.testing.assert_allclose(bias, [1], rtol=1e-6)
+
+
+def test_a_frozen_layer_stays_and_an_unused_weight_is_left_alone(float64, rng):
+    class WithUnused(keras_curvature.Model):
+        def __init__(self):
+            super().__init__()
+            self.frozen = keras.layers.Dense(3, activation="tanh")
+            self.frozen.trainable = False
+            self.out = keras.layers.Dense(1)
+            self.unused = self.add_weight(shape=(2,), name="unused")
+
+        def call(self, x):
+            return self.out(self.frozen(x))
+
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    model = WithUnused()
+    model(x)
+    frozen, unused = model.frozen.kernel.numpy(), model.unused.numpy()
+    compiled(model)
+    fit(model, x, y, 10)
+    np.testing.assert_array_equal(model.frozen.kernel.numpy(), frozen)
+    np.testing.assert_array_equal(model.unused.numpy(), unused)
+    features = np.concatenate(
+        [model.frozen(x).numpy(), np.ones((12, 1))], axis=1
+    )
+    best = np.linalg.lstsq(features, y, rcond=None)[0]
+    np.testing.assert_allclose(
+        np.concatenate(model.out.get_weights(), axis=None), best[:, 0], 1e-6
+    )
