@@ -60,8 +60,9 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             there are fewer residuals, else Cholesky. Defaults to `"auto"`.
         scaling: `"marquardt"`: D holds the largest recent norm of each
             column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not
-            depend on the units of the weights. `"identity"`: D = I. Defaults
-            to `"marquardt"`.
+            depend on the units of the weights. `"identity"`: D = I,
+            in float64 often faster on networks, whose weights have like
+            units. Defaults to `"marquardt"`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Larger ones are quicker from starts near the solution;
             networks may leap into a poor minimum. Defaults to `1.0`.
