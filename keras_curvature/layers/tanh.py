@@ -3,7 +3,11 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation, with_derivative
+from keras_curvature.layers._base import (
+    ElementwiseActivation,
+    times_square,
+    with_derivative,
+)
 
 
 def tanh(x):
@@ -11,17 +15,22 @@ def tanh(x):
     return with_derivative(tf.tanh, tanh_first)(x)
 
 
-def tanh_first(x):
-    """sech²(x) = 4 σ(2x) σ(−2x): 1 − tanh² would cancel for large |x|."""
+def sech(x):
+    """sech(x) = 2 e^−|x| σ(2|x|), which is normal where its square is."""
     return with_derivative(
-        lambda v: 4.0 * tf.sigmoid(2.0 * v) * tf.sigmoid(-2.0 * v),
-        tanh_second,
+        lambda v: 2.0 * tf.exp(-tf.abs(v)) * tf.sigmoid(2.0 * tf.abs(v)),
+        lambda v: -sech(v) * tanh(v),
     )(x)
+
+
+def tanh_first(x):
+    """sech²(x): 1 − tanh² would cancel for large |x|."""
+    return with_derivative(lambda v: tf.square(sech(v)), tanh_second)(x)
 
 
 def tanh_second(x):
     """tanh''(x) = −2 tanh(x) sech²(x)."""
-    return -2.0 * tanh(x) * tanh_first(x)
+    return times_square(-2.0 * tanh(x), sech(x))
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")

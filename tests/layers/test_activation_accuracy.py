@@ -35,10 +35,10 @@ def _evaluate(layer, x, jit_compile):
 
 
 # Between the points of the grid: where the result is normal but a naive factor
-# of it (e⁻ˣ, φ(x)) has underflowed, and where exp(−x²) needs every bit.
+# of it (e⁻ˣ, e⁻²ˣ, φ(x)) has underflowed, and where exp(−x²) needs every bit.
 TAILS = {
-    "float32": [(-91.5, -86.0), (86.0, 91.5), (-14.5, -8.5), (8.5, 14.5)],
-    "float64": [(-716, -706), (706, 716), (-39, -20), (20, 39)],
+    "float32": [(86.0, 91.5), (42.5, 45.0), (8.5, 14.5)],
+    "float64": [(706, 716), (353.0, 355.5), (20, 39)],
 }
 TAILED = ("silu", "mish", "gelu", "gelu_tanh", "gaussian", "sigmoid", "tanh")
 
@@ -47,7 +47,7 @@ def _points(name, dtype):
     x = exact_values.grid(dtype, points=60)
     if name in TAILED:
         tails = [np.linspace(*tail, 40, dtype=dtype) for tail in TAILS[dtype]]
-        x = np.concatenate([x, *tails])
+        x = np.concatenate([x, *tails, *(-tail for tail in tails)])
     return _in_known_phase(name, x)
 
 
