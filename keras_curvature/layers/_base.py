@@ -38,6 +38,11 @@ def times_square(factor, root):
     return tf.minimum(factor * root, root.dtype.max) * root
 
 
+def times_exp_below_0(factor, x):
+    """factor·exp(min(x, 0)), normal also where the power is not."""
+    return times_square(factor, tf.exp(0.5 * tf.minimum(x, 0.0)))
+
+
 def zero_everywhere(x):
     """Zeros of the shape of x, connected to x through every derivative."""
     return with_derivative(tf.zeros_like, zero_everywhere)(x)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_curvature.layers._base import (
     ElementwiseActivation,
     require_finite_number,
+    times_exp_below_0,
 )
 
 
@@ -58,13 +59,11 @@ class ELU(ElementwiseActivation):
         )
 
     def _first(self, x):
-        unit = tf.exp(tf.minimum(x, 0.0))
-        if self.alpha == 1.0:
-            return unit
-        return tf.where(x > 0, unit, self.alpha * unit)
+        negative = times_exp_below_0(self.alpha, x)
+        return tf.where(x > 0, tf.ones_like(x), negative)
 
     def _second(self, x):
-        negative = self.alpha * tf.exp(tf.minimum(x, 0.0))
+        negative = times_exp_below_0(self.alpha, x)
         return tf.where(x < 0, negative, tf.zeros_like(x))
 
     def get_config(self):

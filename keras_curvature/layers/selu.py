@@ -3,7 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation
+from keras_curvature.layers._base import (
+    ElementwiseActivation,
+    times_exp_below_0,
+)
 
 # The fixed point (mean 0, variance 1) of Klambauer et al., equation 14.
 _ALPHA = 1.6732632423543772848170429916717
@@ -56,4 +59,4 @@ class SELU(ElementwiseActivation):
         return tf.where(x < 0, self._negative_side(x), tf.zeros_like(x))
 
     def _negative_side(self, x):
-        return (_SCALE * _ALPHA) * tf.exp(tf.minimum(x, 0.0))
+        return times_exp_below_0(_SCALE * _ALPHA, x)

@@ -40,7 +40,8 @@ TAILS = {
     "float32": [(86.0, 91.5), (42.5, 45.0), (8.5, 14.5)],
     "float64": [(706, 716), (353.0, 355.5), (20, 39)],
 }
-TAILED = ("silu", "mish", "gelu", "gelu_tanh", "gaussian", "sigmoid", "tanh")
+TAILED = {"silu", "mish", "gelu", "gelu_tanh", "gaussian", "sigmoid", "tanh"}
+TAILED |= {"elu_alpha", "selu"}
 
 
 def _points(name, dtype):
