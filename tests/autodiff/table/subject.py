@@ -1,7 +1,5 @@
 """The function whose derivatives a row measures."""
 
-import contextlib
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -87,16 +85,3 @@ def flat(tensors):
     return np.concatenate(
         [np.ravel(tf.convert_to_tensor(t)).astype("float64") for t in tensors]
     )
-
-
-@contextlib.contextmanager
-def default_dtype(dtype):
-    """Layers, losses and weights that are made inside have this dtype."""
-    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(floatx)
-        keras.config.set_dtype_policy(policy)

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.autodiff.table.subject import BATCH, Subject, default_dtype, flat
+from keras_curvature.autodiff.checking.double_precision import default_float
+from tests.autodiff.table.subject import BATCH, Subject, flat
 from tests.oracles import extrapolated_difference
 
 # Steps, and the relative error that is small enough.
@@ -32,7 +33,7 @@ class Problem:
         keras.utils.set_random_seed(seed)
         self.case, self.jit = case, jit or case.kernels == "jit"
         self._compiled = {}
-        with default_dtype(case.dtype):
+        with default_float(case.dtype):
             self.subject = Subject(case)
             if self.jit:
                 self.subject.inner.build((BATCH, *case.shapes[0]))
@@ -83,7 +84,7 @@ class Problem:
         for value, vector in zip(self.values, self.vectors, strict=True):
             value.assign_add(step * vector)
         try:
-            with default_dtype(self.case.dtype):
+            with default_float(self.case.dtype):
                 return flat(evaluate())
         finally:
             self.restore()

@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature.autodiff import GradientGraph, hessian_vector_product
+from keras_curvature.autodiff.checking.double_precision import default_float
 from tests.autodiff.table.products import gauss_newton, jacobian, per_sample
-from tests.autodiff.table.subject import default_dtype, flat
+from tests.autodiff.table.subject import flat
 
 # Hessian products, by the gradient graph and by nested tapes.
 HESSIAN = ("graph", "eager", "tape", "graph jit", "tape jit")
@@ -19,7 +20,7 @@ PRODUCTS = {
 def error_of(problem, way):
     """Relative error of a way, maximum norm."""
     subject, case = problem.subject, problem.case
-    with default_dtype(case.dtype):
+    with default_float(case.dtype):
         try:
             if way in PRODUCTS:
                 # Outputs are compared at one point, and samples alone.
