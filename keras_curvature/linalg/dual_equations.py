@@ -70,9 +70,5 @@ class DualEquations:
         step = tf.linalg.matvec(self.rows, solution[:, 0], transpose_a=True)
         return step, inverse_form
 
-    def squared_norm(self, vector):
-        """‖A·vector‖²."""
-        return tf.reduce_sum(self._push(vector) ** 2)
-
     def _push(self, vector):
         return tf.linalg.matvec(self.rows, vector)

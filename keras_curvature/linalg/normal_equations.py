@@ -13,8 +13,7 @@ class NormalEquations:
     of A enters squared.
 
     Args:
-        matrix: AᵀA, tensor of shape `(n, n)`.
-        gradient: Aᵀr, tensor of shape `(n,)`.
+        gram: [A, r]ᵀ[A, r], tensor of shape `(n + 1, n + 1)`.
 
     Example:
 
@@ -22,40 +21,37 @@ class NormalEquations:
     import tensorflow as tf
     from keras_curvature.linalg import NormalEquations
 
-    rows = tf.constant([[1.0, 0.0], [0.0, 2.0]])
-    state = NormalEquations.empty(2, rows.dtype)
-    state = NormalEquations.add_rows(state, rows, tf.constant([1.0, 2.0]))
+    rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
+    state = NormalEquations.add_rows(NormalEquations.empty(2, "float32"), rows)
     step, _ = NormalEquations(*state).solve(0.0)  # [-1, -1]
     ```
     """
 
-    def __init__(self, matrix, gradient):
-        self.matrix = matrix
-        self.gradient = gradient
+    def __init__(self, gram):
+        self._gram = gram
+        self.matrix = gram[:-1, :-1]
+        self.gradient = gram[:-1, -1]
 
     @staticmethod
     def empty(size, dtype):
-        """The state that holds no rows: `(matrix, gradient)`."""
-        return tf.zeros((size, size), dtype), tf.zeros((size,), dtype)
+        """The state that holds no rows: `(gram,)`."""
+        return (tf.zeros((size + 1, size + 1), dtype),)
 
     @staticmethod
-    def add_rows(state, rows, residuals):
-        """The state with the rows of A, `(m, n)`, and of r, `(m,)`, added."""
-        matrix, gradient = state
-        return (
-            matrix + tf.matmul(rows, rows, transpose_a=True),
-            gradient + tf.linalg.matvec(rows, residuals, transpose_a=True),
-        )
+    def add_rows(state, rows):
+        """The state with rows of [A, r], shape `(m, n + 1)`, added."""
+        (gram,) = state
+        return (gram + tf.matmul(rows, rows, transpose_a=True),)
 
     @staticmethod
     def add_diagonal(state, diagonal, residuals):
         """The state with the rows diag(`diagonal`), `(n, n)`, added."""
-        matrix, gradient = state
-        squares = tf.linalg.diag_part(matrix) + diagonal**2
-        return (
-            tf.linalg.set_diag(matrix, squares),
-            gradient + diagonal * residuals,
-        )
+        (gram,) = state
+        squares = tf.concat([diagonal**2, [tf.reduce_sum(residuals**2)]], 0)
+        gram = tf.linalg.set_diag(gram, tf.linalg.diag_part(gram) + squares)
+        # Only what stands above the diagonal of the last column is read.
+        column = (diagonal * residuals)[:, tf.newaxis]
+        return (gram + tf.pad(column, [[0, 1], [diagonal.shape[0], 0]]),)
 
     @property
     def column_norms(self):
@@ -72,10 +68,8 @@ class NormalEquations:
 
     def scaled(self, scaling):
         """The same problem in the unknowns `scaling`·z."""
-        return NormalEquations(
-            self.matrix / (scaling[:, tf.newaxis] * scaling),
-            self.gradient / scaling,
-        )
+        scaling = tf.concat([scaling, tf.ones((1,), scaling.dtype)], axis=0)
+        return NormalEquations(self._gram / (scaling[:, tf.newaxis] * scaling))
 
     def solve(self, damping):
         """z(λ), and the function v ↦ vᵀ(AᵀA + λI)⁻¹v.
@@ -94,9 +88,3 @@ class NormalEquations:
 
         step = tf.linalg.cholesky_solve(factor, -self.gradient[:, tf.newaxis])
         return step[:, 0], inverse_form
-
-    def squared_norm(self, vector):
-        """‖A·vector‖²."""
-        return tf.tensordot(
-            vector, tf.linalg.matvec(self.matrix, vector), axes=1
-        )

@@ -20,9 +20,8 @@ class StackedQR:
     import tensorflow as tf
     from keras_curvature.linalg import StackedQR
 
-    rows = tf.constant([[1.0, 0.0], [0.0, 2.0]])
-    state = StackedQR.empty(2, rows.dtype)
-    state = StackedQR.add_rows(state, rows, tf.constant([1.0, 2.0]))
+    rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
+    state = StackedQR.add_rows(StackedQR.empty(2, "float32"), rows)
     step, _ = StackedQR(*state).solve(0.0)  # [-1, -1]
     ```
 
@@ -47,17 +46,17 @@ class StackedQR:
         return (tf.zeros((size + 1, size + 1), dtype),)
 
     @staticmethod
-    def add_rows(state, rows, residuals):
-        """The state with the rows of A, `(m, n)`, and of r, `(m,)`, added."""
+    def add_rows(state, rows):
+        """The state with rows of [A, r], shape `(m, n + 1)`, added."""
         (triangle,) = state
-        augmented = tf.concat([rows, residuals[:, tf.newaxis]], axis=1)
-        stacked = _triangle_of(tf.concat([triangle, augmented], axis=0))
+        stacked = _triangle_of(tf.concat([triangle, rows], axis=0))
         return (tf.ensure_shape(stacked, triangle.shape),)
 
     @staticmethod
     def add_diagonal(state, diagonal, residuals):
         """The state with the rows diag(`diagonal`), `(n, n)`, added."""
-        return StackedQR.add_rows(state, tf.linalg.diag(diagonal), residuals)
+        rows = [tf.linalg.diag(diagonal), residuals[:, tf.newaxis]]
+        return StackedQR.add_rows(state, tf.concat(rows, axis=1))
 
     @property
     def column_norms(self):
@@ -94,10 +93,6 @@ class StackedQR:
             return tf.reduce_sum(halfway**2)
 
         return -_back_substituted(factor, stacked[:-1, -1]), inverse_form
-
-    def squared_norm(self, vector):
-        """‖A·vector‖²."""
-        return tf.reduce_sum(tf.linalg.matvec(self._factor, vector) ** 2)
 
 
 def _triangle_of(matrix):

@@ -32,10 +32,11 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
     """
     form = objective.form
     if solver == "dual":
-        rows, is_mixed = _rows(
+        columns, is_mixed = _columns(
             objective, variables, objective.inputs, objective.outputs, form
         )
-        residuals = _flat(form.residuals)
+        rows = _joined(columns)
+        residuals = tf.reshape(form.residuals, (-1,))
         if objective.curvature is not None:
             root, more = _penalty_rows(objective)
             rows = tf.concat([rows, tf.linalg.diag(root)], axis=0)
@@ -47,11 +48,12 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
     empty = kind.empty(objective.weights.shape[0], dtype)
 
     def add(state, inputs, outputs, form):
-        rows, is_mixed = _rows(objective, variables, inputs, outputs, form)
-        rows, residuals = (
-            tf.cast(t, dtype) for t in (rows, _flat(form.residuals))
+        columns, is_mixed = _columns(
+            objective, variables, inputs, outputs, form
         )
-        return kind.add_rows(state, rows, residuals), is_mixed
+        # In one go: to append r to a large A would copy it.
+        rows = _joined([*columns, form.residuals[..., tf.newaxis]])
+        return kind.add_rows(state, tf.cast(rows, dtype)), is_mixed
 
     def whole():
         return add(empty, objective.inputs, objective.outputs, form)
@@ -107,24 +109,24 @@ def _add_slices(add, empty, objective, slice_size):
     return state, is_mixed
 
 
-def _rows(objective, variables, inputs, outputs, form):
-    """A for some samples, and whether they are mixed with others."""
+def _columns(objective, variables, inputs, outputs, form):
+    """A for some samples, and whether they are mixed with others.
+
+    A is a list of tensors of shape `(samples, m, size)`, one a variable.
+    """
     alone, jacobians = per_sample_jacobian(
         objective.outputs_of, inputs, variables, unconnected_gradients="zero"
     )
     width = outputs.shape[1]
-    jacobian = tf.concat(
-        [
-            tf.reshape(j, (-1, width, v.value.shape.num_elements()))
-            for j, v in zip(jacobians, variables, strict=True)
-        ],
-        axis=2,
-    )
+    columns = [
+        form.push(tf.reshape(j, (-1, width, v.value.shape.num_elements())))
+        for j, v in zip(jacobians, variables, strict=True)
+    ]
     difference = tf.reduce_max(tf.abs(outputs - alone))
-    is_mixed = difference > _MISMATCH * tf.reduce_max(tf.abs(outputs))
-    rows = tf.reshape(form.push(jacobian), (-1, jacobian.shape[2]))
-    return rows, is_mixed
+    return columns, difference > _MISMATCH * tf.reduce_max(tf.abs(outputs))
 
 
-def _flat(tensor):
-    return tf.reshape(tensor, (-1,))
+def _joined(columns):
+    """One matrix with a row for each output of each sample."""
+    rows = tf.concat(columns, axis=2)
+    return tf.reshape(rows, (-1, rows.shape[2]))

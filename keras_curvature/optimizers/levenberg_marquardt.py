@@ -208,8 +208,9 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             z, damping = trust_region_step(
                 system, tf.cast(radius, wide), tf.cast(damping, wide)
             )
-            slope = tf.tensordot(system.gradient, z, axes=1)
-            predicted = -(slope + system.squared_norm(z) / 2)
+            # −gᵀz − ½‖A·z‖² with (AᵀA + λI)z = −g (Moré, section 4).
+            slope = tf.reduce_sum(system.gradient * z)
+            predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
             is_free = damping <= system.least_damping
             z, predicted, damping = (
                 tf.cast(t, self.dtype) for t in (z, predicted, damping)

@@ -16,11 +16,10 @@ from keras_curvature.linalg import (
 def sliced(kind, rows, residuals):
     """The system from slices of three rows."""
     state = kind.empty(rows.shape[1], tf.float64)
+    augmented = np.column_stack([rows, residuals])
     for start in range(0, len(rows), 3):
-        part = slice(start, start + 3)
-        state = kind.add_rows(
-            state, tf.constant(rows[part]), tf.constant(residuals[part])
-        )
+        part = tf.constant(augmented[start : start + 3])
+        state = kind.add_rows(state, part)
     return kind(*state)
 
 
@@ -52,7 +51,6 @@ def test_every_form_is_the_dense_problem(form, shape, rng):
         (inverse_form(vector), vector @ np.linalg.solve(damped, vector)),
         (system.gradient, rows.T @ residuals),
         (system.column_norms, np.linalg.norm(rows, axis=0)),
-        (system.squared_norm(vector), np.sum((rows @ vector) ** 2)),
     ):
         np.testing.assert_allclose(ours, dense, rtol=1e-10)
 
