@@ -77,10 +77,7 @@ class NormalEquations:
         Where the damped matrix is not positive definite to rounding, both
         are NaN.
         """
-        damped = tf.linalg.set_diag(
-            self.matrix, tf.linalg.diag_part(self.matrix) + damping
-        )
-        factor = tf.linalg.cholesky(damped)
+        factor = self._factor(damping)
 
         def inverse_form(vector):
             halfway = tf.linalg.triangular_solve(factor, vector[:, tf.newaxis])
@@ -88,3 +85,12 @@ class NormalEquations:
 
         step = tf.linalg.cholesky_solve(factor, -self.gradient[:, tf.newaxis])
         return step[:, 0], inverse_form
+
+    def apply_inverse(self, damping, vector):
+        """(AᵀA + λI)⁻¹·vector."""
+        factor = self._factor(damping)
+        return tf.linalg.cholesky_solve(factor, vector[:, tf.newaxis])[:, 0]
+
+    def _factor(self, damping):
+        diagonal = tf.linalg.diag_part(self.matrix) + damping
+        return tf.linalg.cholesky(tf.linalg.set_diag(self.matrix, diagonal))

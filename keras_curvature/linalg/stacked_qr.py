@@ -74,6 +74,23 @@ class StackedQR:
         Where A has linearly dependent columns and λ is 0, both may be
         infinite or NaN.
         """
+        stacked = self._damped(damping)
+        factor = stacked[:-1, :-1]
+
+        def inverse_form(vector):
+            halfway = _back_substituted(factor, vector, adjoint=True)
+            return tf.reduce_sum(halfway**2)
+
+        return -_back_substituted(factor, stacked[:-1, -1]), inverse_form
+
+    def apply_inverse(self, damping, vector):
+        """(AᵀA + λI)⁻¹·vector, by the seminormal equations."""
+        factor = self._damped(damping)[:-1, :-1]
+        halfway = _back_substituted(factor, vector, adjoint=True)
+        return _back_substituted(factor, halfway)
+
+    def _damped(self, damping):
+        """The triangle of [A, r; √λ·I, 0]."""
         size = self._factor.shape[0]
         root = tf.sqrt(tf.cast(damping, self._factor.dtype))
         damped_rows = tf.concat(
@@ -83,16 +100,9 @@ class StackedQR:
             ],
             axis=1,
         )
-        stacked = _triangle_of(
+        return _triangle_of(
             tf.concat([self._triangle[:-1], damped_rows], axis=0)
         )
-        factor = stacked[:-1, :-1]
-
-        def inverse_form(vector):
-            halfway = _back_substituted(factor, vector, adjoint=True)
-            return tf.reduce_sum(halfway**2)
-
-        return -_back_substituted(factor, stacked[:-1, -1]), inverse_form
 
 
 def _triangle_of(matrix):

@@ -8,6 +8,7 @@ from keras_curvature.linalg import (
     NormalEquations,
     StackedQR,
 )
+from keras_curvature.optimizers._slices import sum_over_slices
 
 _SLICED = {"cholesky": NormalEquations, "qr": StackedQR}
 # By rounding, outputs of a sample alone differ from those within a batch:
@@ -48,26 +49,18 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
     empty = kind.empty(objective.weights.shape[0], dtype)
 
     def add(state, inputs, outputs, form):
-        columns, is_mixed = _columns(
+        rows, is_mixed = state
+        columns, is_mixed_here = _columns(
             objective, variables, inputs, outputs, form
         )
         # In one go: to append r to a large A would copy it.
-        rows = _joined([*columns, form.residuals[..., tf.newaxis]])
-        return kind.add_rows(state, tf.cast(rows, dtype)), is_mixed
+        new = _joined([*columns, form.residuals[..., tf.newaxis]])
+        rows = kind.add_rows(rows, tf.cast(new, dtype))
+        return rows, is_mixed | is_mixed_here
 
-    def whole():
-        return add(empty, objective.inputs, objective.outputs, form)
-
-    def by_slices():
-        return _add_slices(add, empty, objective, slice_size)
-
-    if form.residuals.shape[0] is None:
-        # Rather than a loop of one round: that takes a third longer.
-        samples = tf.shape(form.residuals)[0]
-        state, is_mixed = tf.cond(samples <= slice_size, whole, by_slices)
-    else:
-        fits = form.residuals.shape[0] <= slice_size
-        state, is_mixed = whole() if fits else by_slices()
+    state, is_mixed = sum_over_slices(
+        add, (empty, tf.constant(False)), objective, slice_size
+    )
     if objective.curvature is not None:
         diagonal, residuals = (
             tf.cast(t, dtype) for t in _penalty_rows(objective)
@@ -80,33 +73,6 @@ def _penalty_rows(objective):
     """The diagonal of A and the r of a penalty ½ Σ c·w²: √c and √c·w."""
     root = tf.sqrt(objective.curvature)
     return root, root * objective.weights
-
-
-def _add_slices(add, empty, objective, slice_size):
-    """The state after all slices; the last is filled up with rows of 0."""
-    form = objective.form
-    samples = tf.shape(form.residuals)[0]
-
-    def add_slice(start, state, is_mixed):
-        positions = start + tf.range(slice_size)
-        is_within = tf.cast(positions < samples, form.residuals.dtype)
-        positions = tf.minimum(positions, samples - 1)
-        inputs, outputs = tf.nest.map_structure(
-            lambda t: tf.gather(t, positions),
-            (objective.inputs, objective.outputs),
-        )
-        state, is_mixed_here = add(
-            state, inputs, outputs, form.gather(positions, is_within)
-        )
-        return start + slice_size, state, is_mixed | is_mixed_here
-
-    _, state, is_mixed = tf.while_loop(
-        lambda start, *_: start < samples,
-        add_slice,
-        (tf.constant(0), empty, tf.constant(False)),
-        parallel_iterations=1,
-    )
-    return state, is_mixed
 
 
 def _columns(objective, variables, inputs, outputs, form):

@@ -87,6 +87,10 @@ class Objective:
             return loss
         return loss + tf.reduce_sum(self.curvature * weights**2) / 2
 
+    def return_to_start(self):
+        """Leaves the model exactly where it was."""
+        self._assign(self._values)
+
     def move(self, is_accepted, step):
         """Leaves the model at weights + step, or exactly where it was."""
         moved = self.unflatten(self.weights + step)

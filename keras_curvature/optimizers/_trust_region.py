@@ -19,6 +19,7 @@ class Proposal(typing.NamedTuple):
         predicted: The reduction of the loss by the quadratic model.
         is_free: Whether the radius did not bound the step.
         damping: λ, 0 where there is none.
+        is_trusted: Whether the step may be taken, whatever the loss there.
     """
 
     step: tf.Tensor
@@ -27,6 +28,7 @@ class Proposal(typing.NamedTuple):
     predicted: tf.Tensor
     is_free: tf.Tensor
     damping: tf.Tensor
+    is_trusted: tf.Tensor | bool = True
 
 
 class Trial(typing.NamedTuple):
@@ -75,13 +77,16 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
         predicted, length = proposal.predicted, proposal.length
         actual = objective.loss - objective.trial(proposal.step)
         ratio = gain_ratio(actual, predicted)
+        ratio = tf.where(proposal.is_trusted, ratio, -tf.ones_like(ratio))
         # False where one is NaN.
         is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
             tf.abs(actual) <= objective.rounding
         )
         is_free = proposal.is_free
         is_accepted = tf.where(
-            is_undecidable, is_free & (length < last), ratio > _ACCEPTANCE
+            is_undecidable & proposal.is_trusted,
+            is_free & (length < last),
+            ratio > _ACCEPTANCE,
         )
         is_tiny = tf.reduce_all(
             tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
@@ -156,8 +161,6 @@ def updated_radius(radius, length, ratio, is_free):
         ratio: Scalar tensor, the gain ratio.
         is_free: Scalar bool tensor, whether the step was not bounded.
     """
-    factor = tf.where(ratio >= 0, 0.25, 0.1)
-    shorter = tf.where(length < radius, length, radius)
-    shrunk = tf.cast(factor, radius.dtype) * shorter
+    shrunk = 0.5 * tf.where(length < radius, length, radius)
     grown = tf.where((ratio > 0.75) | is_free, 2 * length, radius)
     return tf.where(ratio < 0.25, shrunk, grown)

@@ -4,7 +4,12 @@ import keras
 import tensorflow as tf
 
 from keras_curvature.linalg import trust_region_step
-from keras_curvature.optimizers._checks import checked_choice, checked_integer
+from keras_curvature.optimizers._checks import (
+    checked_flag,
+    checked_choice,
+    checked_integer,
+)
+from keras_curvature.optimizers._geodesic import curvature_along
 from keras_curvature.optimizers._jacobian_systems import jacobian_system
 from keras_curvature.optimizers._least_squares import LeastSquaresOptimizer
 from keras_curvature.optimizers._trust_region import Proposal
@@ -18,6 +23,9 @@ _DUAL_WEIGHTS = 256
 # slow once the norms fall by orders of magnitude; to keep nothing lets a
 # column that vanishes carry its weight away.
 _MEMORY = 0.95
+# The longest second-order part of a step, relative to the first (Transtrum and
+# Sethna recommend 0.75): beyond, the series is not to be trusted.
+_LONGEST_ACCELERATION = 0.75
 # Entries of the Jacobian that are held at once: 128 MiB in float64.
 _SLICE_ENTRIES = 2**24
 
@@ -63,6 +71,17 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             depend on the units of the weights. `"identity"`: D = I,
             in float64 often faster on networks, whose weights have like
             units. Defaults to `"marquardt"`.
+        geodesic_acceleration: Bool. Adds to each step d half of the
+            acceleration of the path on which the outputs change linearly,
+
+                a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
+
+            with y″ the second derivative of the outputs y along d. A step
+            with ‖D·a‖ > 0.75·‖D·d‖ is not taken. On networks the loss is
+            often lower by orders of magnitude after as many steps. The model
+            is differentiated three times more for each trial, so all layers
+            need exact second derivatives. Not for the dual solver, which
+            `"auto"` then leaves out. Defaults to `False`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Larger ones are quicker from starts near the solution;
             networks may leap into a poor minimum. Defaults to `1.0`.
@@ -111,7 +130,9 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     References:
         Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
         theory". Marquardt, 1963, "An algorithm for least-squares estimation
-        of nonlinear parameters".
+        of nonlinear parameters". Transtrum and Sethna, 2012, "Improvements
+        to the Levenberg-Marquardt algorithm for nonlinear least-squares
+        minimization", arXiv:1201.5885 (geodesic acceleration).
     """
 
     may_mix_samples = False
@@ -120,6 +141,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         self,
         linear_solver="auto",
         scaling="marquardt",
+        geodesic_acceleration=False,
         initial_trust_radius=1.0,
         max_attempts=10,
         slice_size=None,
@@ -143,6 +165,15 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         self.scaling = checked_choice(
             "scaling", scaling, ("marquardt", "identity")
         )
+        self.geodesic_acceleration = checked_flag(
+            "geodesic_acceleration", geodesic_acceleration
+        )
+        if self.geodesic_acceleration and self.linear_solver == "dual":
+            raise ValueError(
+                '`linear_solver` must not be "dual" with '
+                'geodesic_acceleration=True. Received: linear_solver="dual", '
+                "geodesic_acceleration=True. Use \"cholesky\" or \"qr\"."
+            )
         self.max_attempts = checked_integer(
             "max_attempts", max_attempts, minimum=1
         )
@@ -170,25 +201,30 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     def _by_shape(self, objective, variables):
         """A trial by the solver that suits the numbers of rows and weights."""
 
+        slice_size = self.slice_size or max(
+            1, _SLICE_ENTRIES // (objective.outputs.shape[1] * self.size)
+        )
+
         def by(solver):
-            size = self.slice_size or max(
-                1, _SLICE_ENTRIES // (objective.outputs.shape[1] * self.size)
-            )
             system, is_mixed = jacobian_system(
                 objective,
                 variables,
                 solver,
-                size,
+                slice_size,
                 # In float32 normal equations would keep three digits.
                 "float64" if self.size < _DUAL_WEIGHTS else self.dtype,
             )
-            return self._trial(objective, system, is_mixed)
+
+            def curvature(step):
+                return curvature_along(objective, variables, step, slice_size)
+
+            return self._trial(objective, system, curvature, is_mixed)
 
         if self.linear_solver != "auto":
             return by(self.linear_solver)
         if self.size <= _QR_WEIGHTS:
             return by("qr")
-        if self.size < _DUAL_WEIGHTS:
+        if self.size < _DUAL_WEIGHTS or self.geodesic_acceleration:
             return by("cholesky")
         if objective.curvature is not None:
             # A penalty adds a row for each weight.
@@ -199,10 +235,25 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             lambda: by("cholesky"),
         )
 
-    def _trial(self, objective, system, is_mixed):
+    def _trial(self, objective, system, curvature, is_mixed):
         scaling = self._new_scaling(system)
         wide = system.gradient.dtype
-        system = system.scaled(tf.cast(scaling, wide))
+        wide_scaling = tf.cast(scaling, wide)
+        system = system.scaled(wide_scaling)
+
+        def accelerated(z, damping):
+            """The step z with half of its acceleration, and if to trust."""
+            if not self.geodesic_acceleration:
+                return z, True
+            along = curvature(tf.cast(z / wide_scaling, self.dtype))
+            along = tf.cast(along, wide) / wide_scaling
+            half = -system.apply_inverse(damping, along) / 2
+            length = 2 * tf.norm(half)
+            # A step alone where its curvature is not a number.
+            exists = tf.math.is_finite(length)
+            half = tf.where(exists, half, tf.zeros_like(half))
+            is_long = length > _LONGEST_ACCELERATION * tf.norm(z)
+            return z + half, ~(exists & is_long)
 
         def propose(attempt, radius, damping):
             z, damping = trust_region_step(
@@ -211,17 +262,20 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             # −gᵀz − ½‖A·z‖² with (AᵀA + λI)z = −g (Moré, section 4).
             slope = tf.reduce_sum(system.gradient * z)
             predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
+            bent, is_trusted = accelerated(z, damping)
             is_free = damping <= system.least_damping
-            z, predicted, damping = (
-                tf.cast(t, self.dtype) for t in (z, predicted, damping)
+            step, length, predicted, damping = (
+                tf.cast(t, self.dtype)
+                for t in (bent / wide_scaling, tf.norm(z), predicted, damping)
             )
             return Proposal(
-                step=z / scaling,
-                length=tf.norm(z),
+                step=step,
+                length=length,
                 radius=radius,
                 predicted=predicted,
                 is_free=is_free,
                 damping=damping,
+                is_trusted=is_trusted,
             )
 
         norm = tf.norm(scaling * objective.weights)
@@ -246,6 +300,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             **super().get_config(),
             "linear_solver": self.linear_solver,
             "scaling": self.scaling,
+            "geodesic_acceleration": self.geodesic_acceleration,
             "max_attempts": self.max_attempts,
             "slice_size": self.slice_size,
         }
