@@ -53,11 +53,10 @@ def sinc():
     return x, np.sinc(10 * x).astype("float32")
 
 
-def compiled_step(model, batch_size, jit):
+def compiled_step(model, batch_size, jit, **options):
     """The training step as `fit` compiles it."""
-    model.compile(
-        keras_curvature.optimizers.LevenbergMarquardt(), "mse", jit_compile=jit
-    )
+    optimizer = keras_curvature.optimizers.LevenbergMarquardt(**options)
+    model.compile(optimizer, "mse", jit_compile=jit)
     spec = tf.TensorSpec((batch_size, 1), tf.float32)
     return tf.function(
         lambda x, y: model.train_step((x, y)),
@@ -70,12 +69,12 @@ def compiled_step(model, batch_size, jit):
 class Ours:
     """Epochs of this package, as the peers' child processes run theirs."""
 
-    def __init__(self, weights, x, y, order, jit):
+    def __init__(self, weights, x, y, order, jit, **options):
         self.model = network(20)
         self.model.set_weights(weights)
         self.x, self.y, self.order = x, y, order
         # As `fit` gives them: the batch size is not known when tracing.
-        self.step = compiled_step(self.model, None, jit)
+        self.step = compiled_step(self.model, None, jit, **options)
         self.loss = None
 
     def epoch(self, index):
@@ -124,7 +123,11 @@ def compare(options):
             path = pathlib.Path(folder, "start.npz")
             named = {f"weight_{i}": w for i, w in enumerate(weights)}
             np.savez(path, x=x, y=y, order=order, **named)
-            runs = {"ours": Ours(weights, x, y, order, options.jit)}
+            start = (weights, x, y, order, options.jit)
+            runs = {
+                "ours": Ours(*start),
+                "ours, accelerated": Ours(*start, geodesic_acceleration=True),
+            }
             for name in ("torch", "tensorflow"):
                 if python := getattr(options, name):
                     runs[name] = Peer(python, name, path)
@@ -133,24 +136,39 @@ def compare(options):
 
 def report(runs, options, seed):
     seconds = {name: [] for name in runs}
+    losses = {name: [] for name in runs}
     for index in range(options.epochs):
         for name, run in runs.items():
             seconds[name].append(run.epoch(index))
+            losses[name].append(run.loss)
     steps = POINTS // BATCH
-    for name, run in runs.items():
+    for name in runs:
         # The first epochs trace and warm up.
         later = [s / steps for s in seconds[name][2:]]
         print_figure(
             "sinc fit",
             optimizer=name,
             seed=seed,
-            loss=run.loss,
+            loss=losses[name][-1],
             seconds=sum(seconds[name]),
             milliseconds=1e3 * float(np.median(later)),
         )
-        if name != "ours":
+        if name in ("torch", "tensorflow"):
             ours = [s / steps for s in seconds["ours"][2:]]
             print_ratio("sinc step, peer to ours", later, ours, peer=name)
+            for mine in ("ours", "ours, accelerated"):
+                reached = np.flatnonzero(
+                    np.array(losses[mine]) <= losses[name][-1]
+                )
+                first = int(reached[0]) + 1 if len(reached) else None
+                print_figure(
+                    "seconds to the peer's last loss, without tracing",
+                    optimizer=mine,
+                    peer=name,
+                    epochs=first,
+                    seconds=first and sum(seconds[mine][1:first]),
+                    of_the_peer=sum(seconds[name][1:]),
+                )
 
 
 def sizes(options):

@@ -18,7 +18,11 @@ PURPLE = "#CC79A7"
 
 # Name of --optimizers: what the plots call it, how it is made, its colour.
 OPTIMIZERS = {
-    "levenberg_marquardt": ("LevenbergMarquardt", LevenbergMarquardt, BLUE),
+    "levenberg_marquardt": (
+        "LevenbergMarquardt",
+        lambda: LevenbergMarquardt(geodesic_acceleration=True),
+        BLUE,
+    ),
     "gauss_newton": ("GaussNewton", GaussNewton, GREEN),
     "lbfgs": ("LBFGS", LBFGS, PURPLE),
     "newton_cg": ("NewtonCG", NewtonCG, GREY),

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature.optimizers._checks import (
+    checked_integer,
     checked_number,
     refuse_options,
 )
@@ -36,6 +37,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
     def __init__(
         self,
         initial_trust_radius,
+        max_attempts,
         gradient_tolerance,
         step_tolerance,
         loss_tolerance,
@@ -46,6 +48,9 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         super().__init__(learning_rate=1.0, name=name)
         self.initial_trust_radius = checked_number(
             "initial_trust_radius", initial_trust_radius, minimum=1e-300
+        )
+        self.max_attempts = checked_integer(
+            "max_attempts", max_attempts, minimum=1
         )
         self.gradient_tolerance = checked_number(
             "gradient_tolerance", gradient_tolerance, minimum=0
@@ -116,7 +121,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
         """The step of this optimizer and its own logs: `(Trial, dict)`."""
         raise NotImplementedError
 
-    def _try_steps(self, objective, propose, norm, max_attempts):
+    def _try_steps(self, objective, propose, norm):
         """The first proposed step that lowers the loss, as a `Trial`.
 
         Args:
@@ -124,7 +129,6 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
             propose: See `first_accepted`.
             norm: Scalar tensor, the norm of the weights in which lengths are
                 measured.
-            max_attempts: Int.
         """
         radius = self._trust_radius(norm)
         last = tf.where(self._last_length > 0, self._last_length.value, np.inf)
@@ -134,7 +138,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
             radius,
             self._damping.value,
             last,
-            max_attempts,
+            self.max_attempts,
         )
         self._radius.assign(trial.radius)
         self._damping.assign(trial.damping)
@@ -253,6 +257,7 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
     def get_config(self):
         return {
             "initial_trust_radius": self.initial_trust_radius,
+            "max_attempts": self.max_attempts,
             "gradient_tolerance": self.gradient_tolerance,
             "step_tolerance": self.step_tolerance,
             "loss_tolerance": self.loss_tolerance,

@@ -96,6 +96,7 @@ class GaussNewton(LeastSquaresOptimizer):
     ):
         super().__init__(
             initial_trust_radius,
+            max_attempts,
             gradient_tolerance,
             step_tolerance,
             loss_tolerance,
@@ -107,9 +108,6 @@ class GaussNewton(LeastSquaresOptimizer):
         )
         self.max_cg_iterations = checked_integer(
             "max_cg_iterations", max_cg_iterations, minimum=1
-        )
-        self.max_attempts = checked_integer(
-            "max_attempts", max_attempts, minimum=1
         )
 
     def build(self, variables):
@@ -180,7 +178,7 @@ class GaussNewton(LeastSquaresOptimizer):
                 damping=damping,
             )
 
-        trial = self._try_steps(objective, propose, norm, self.max_attempts)
+        trial = self._try_steps(objective, propose, norm)
         return trial, path.iterations
 
     def get_config(self):
@@ -188,5 +186,4 @@ class GaussNewton(LeastSquaresOptimizer):
             **super().get_config(),
             "cg_tolerance": self.cg_tolerance,
             "max_cg_iterations": self.max_cg_iterations,
-            "max_attempts": self.max_attempts,
         }

@@ -3,16 +3,15 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.linalg import trust_region_step
 from keras_curvature.optimizers._checks import (
-    checked_flag,
     checked_choice,
+    checked_flag,
     checked_integer,
 )
-from keras_curvature.optimizers._geodesic import curvature_along
+from keras_curvature.optimizers._damped_steps import DampedSteps
+from keras_curvature.optimizers._geodesic import geodesic_acceleration
 from keras_curvature.optimizers._jacobian_systems import jacobian_system
 from keras_curvature.optimizers._least_squares import LeastSquaresOptimizer
-from keras_curvature.optimizers._trust_region import Proposal
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16
@@ -23,9 +22,6 @@ _DUAL_WEIGHTS = 256
 # slow once the norms fall by orders of magnitude; to keep nothing lets a
 # column that vanishes carry its weight away.
 _MEMORY = 0.95
-# The longest second-order part of a step, relative to the first (Transtrum and
-# Sethna recommend 0.75): beyond, the series is not to be trusted.
-_LONGEST_ACCELERATION = 0.75
 # Entries of the Jacobian that are held at once: 128 MiB in float64.
 _SLICE_ENTRIES = 2**24
 
@@ -153,6 +149,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     ):
         super().__init__(
             initial_trust_radius,
+            max_attempts,
             gradient_tolerance,
             step_tolerance,
             loss_tolerance,
@@ -172,11 +169,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             raise ValueError(
                 '`linear_solver` must not be "dual" with '
                 'geodesic_acceleration=True. Received: linear_solver="dual", '
-                "geodesic_acceleration=True. Use \"cholesky\" or \"qr\"."
+                'geodesic_acceleration=True. Use "cholesky" or "qr".'
             )
-        self.max_attempts = checked_integer(
-            "max_attempts", max_attempts, minimum=1
-        )
         self.slice_size = slice_size
         if slice_size is not None:
             self.slice_size = checked_integer(
@@ -201,24 +195,8 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     def _by_shape(self, objective, variables):
         """A trial by the solver that suits the numbers of rows and weights."""
 
-        slice_size = self.slice_size or max(
-            1, _SLICE_ENTRIES // (objective.outputs.shape[1] * self.size)
-        )
-
         def by(solver):
-            system, is_mixed = jacobian_system(
-                objective,
-                variables,
-                solver,
-                slice_size,
-                # In float32 normal equations would keep three digits.
-                "float64" if self.size < _DUAL_WEIGHTS else self.dtype,
-            )
-
-            def curvature(step):
-                return curvature_along(objective, variables, step, slice_size)
-
-            return self._trial(objective, system, curvature, is_mixed)
+            return self._trial(objective, variables, solver)
 
         if self.linear_solver != "auto":
             return by(self.linear_solver)
@@ -235,52 +213,25 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             lambda: by("cholesky"),
         )
 
-    def _trial(self, objective, system, curvature, is_mixed):
+    def _trial(self, objective, variables, solver):
+        slice_size = self.slice_size or max(
+            1, _SLICE_ENTRIES // (objective.outputs.shape[1] * self.size)
+        )
+        # In float32 normal equations would keep three digits.
+        dtype = "float64" if self.size < _DUAL_WEIGHTS else self.dtype
+        system, is_mixed = jacobian_system(
+            objective, variables, solver, slice_size, dtype
+        )
+        acceleration = None
+        if self.geodesic_acceleration:
+            acceleration = geodesic_acceleration(
+                objective, variables, slice_size
+            )
         scaling = self._new_scaling(system)
-        wide = system.gradient.dtype
-        wide_scaling = tf.cast(scaling, wide)
-        system = system.scaled(wide_scaling)
-
-        def accelerated(z, damping):
-            """The step z with half of its acceleration, and if to trust."""
-            if not self.geodesic_acceleration:
-                return z, True
-            along = curvature(tf.cast(z / wide_scaling, self.dtype))
-            along = tf.cast(along, wide) / wide_scaling
-            half = -system.apply_inverse(damping, along) / 2
-            length = 2 * tf.norm(half)
-            # A step alone where its curvature is not a number.
-            exists = tf.math.is_finite(length)
-            half = tf.where(exists, half, tf.zeros_like(half))
-            is_long = length > _LONGEST_ACCELERATION * tf.norm(z)
-            return z + half, ~(exists & is_long)
-
-        def propose(attempt, radius, damping):
-            z, damping = trust_region_step(
-                system, tf.cast(radius, wide), tf.cast(damping, wide)
-            )
-            # −gᵀz − ½‖A·z‖² with (AᵀA + λI)z = −g (Moré, section 4).
-            slope = tf.reduce_sum(system.gradient * z)
-            predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
-            bent, is_trusted = accelerated(z, damping)
-            is_free = damping <= system.least_damping
-            step, length, predicted, damping = (
-                tf.cast(t, self.dtype)
-                for t in (bent / wide_scaling, tf.norm(z), predicted, damping)
-            )
-            return Proposal(
-                step=step,
-                length=length,
-                radius=radius,
-                predicted=predicted,
-                is_free=is_free,
-                damping=damping,
-                is_trusted=is_trusted,
-            )
-
+        steps = DampedSteps(system, scaling, acceleration)
         norm = tf.norm(scaling * objective.weights)
-        trial = self._try_steps(objective, propose, norm, self.max_attempts)
-        largest = tf.cast(tf.reduce_max(tf.abs(system.gradient)), self.dtype)
+        trial = self._try_steps(objective, steps.propose, norm)
+        largest = tf.reduce_max(tf.abs(steps.gradient))
         self._set_status(objective, trial, largest, norm, is_mixed)
         return trial
 
@@ -301,6 +252,5 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             "linear_solver": self.linear_solver,
             "scaling": self.scaling,
             "geodesic_acceleration": self.geodesic_acceleration,
-            "max_attempts": self.max_attempts,
             "slice_size": self.slice_size,
         }
