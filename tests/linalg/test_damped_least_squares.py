@@ -55,6 +55,22 @@ def test_every_form_is_the_dense_problem(form, shape, rng):
         np.testing.assert_allclose(ours, dense, rtol=1e-10)
 
 
+@pytest.mark.parametrize("form", ["cholesky", "qr"])
+@pytest.mark.parametrize("shape", [(11, 4), (4, 7)])
+def test_apply_inverse_solves_with_the_damped_matrix(form, shape, rng):
+    rows, residuals = rng.normal(size=shape), rng.normal(size=shape[0])
+    scaling, vector = rng.uniform(0.5, 2, shape[1]), rng.normal(size=shape[1])
+    system = FORMS[form](rows, residuals).scaled(tf.constant(scaling))
+    rows = rows / scaling
+    for damping in (0.3, 1e3):
+        damped = rows.T @ rows + damping * np.eye(shape[1])
+        np.testing.assert_allclose(
+            system.apply_inverse(tf.constant(damping, tf.float64), vector),
+            np.linalg.solve(damped, vector),
+            rtol=1e-10,
+        )
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_scaling_changes_the_unknowns(form, rng):
     rows, residuals = rng.normal(size=(9, 4)), rng.normal(size=9)
