@@ -14,9 +14,10 @@ class DampedSteps:
             is that of the computation.
         scaling: The diagonal of D, tensor of shape `(n,)`. Its float type is
             that of the steps.
-        acceleration: Callable that maps `(system, D, z, damping)` in the
-            unknowns z = D·d to what is added to z, and whether the sum is to
-            be trusted; None to add nothing.
+        acceleration: Callable that maps `(system, D, z, damping, predicted)`
+            in the unknowns z = D·d, with the reduction of the loss that z
+            promises, to what is added to z, and whether the sum is to be
+            trusted; None to add nothing.
 
     Attributes:
         gradient: (AD⁻¹)ᵀr, tensor of shape `(n,)`.
@@ -43,7 +44,7 @@ class DampedSteps:
         length, is_trusted = tf.norm(z), True
         if self._acceleration is not None:
             bend, is_trusted = self._acceleration(
-                system, self._scaling, z, damping
+                system, self._scaling, z, damping, predicted
             )
             z += bend
         step, length, predicted, damping = (

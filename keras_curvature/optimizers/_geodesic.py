@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_curvature.autodiff import SecondDerivativeError
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
 from keras_curvature.optimizers._slices import sum_over_slices
 
@@ -20,17 +21,19 @@ def geodesic_acceleration(objective, variables, slice_size):
         slice_size: Int, the most samples to differentiate at once.
     """
 
-    def acceleration(system, scaling, z, damping):
+    def acceleration(system, scaling, z, damping, predicted):
         step = tf.cast(z / scaling, objective.weights.dtype)
         curvature = curvature_along(objective, variables, step, slice_size)
         half = -0.5 * system.apply_inverse(
             damping, tf.cast(curvature, z.dtype) / scaling
         )
         length = 2 * tf.norm(half)
-        # Where there is no second derivative, the step alone.
-        exists = tf.math.is_finite(length)
-        half = tf.where(exists, half, tf.zeros_like(half))
-        return half, ~exists | (length <= _LONGEST * tf.norm(z))
+        # The step alone where there is no second derivative, and where the
+        # loss cannot show whether to trust it.
+        rounding = tf.cast(objective.rounding, predicted.dtype)
+        is_bent = tf.math.is_finite(length) & (predicted > rounding)
+        half = tf.where(is_bent, half, tf.zeros_like(half))
+        return half, ~is_bent | (length <= _LONGEST * tf.norm(z))
 
     return acceleration
 
@@ -53,9 +56,14 @@ def curvature_along(objective, variables, step, slice_size):
     vectors = objective.unflatten(step)
 
     def add(total, inputs, outputs, form):
-        along = SecondDirectionalDerivative(
-            lambda: objective.outputs_of(inputs), variables, vectors
-        )
+        try:
+            along = SecondDirectionalDerivative(
+                lambda: objective.outputs_of(inputs), variables, vectors
+            )
+        except SecondDerivativeError as error:
+            raise SecondDerivativeError(
+                f"{error} Or set geodesic_acceleration=False."
+            ) from error
         cotangents = form.pull(form.push(along.value))
         pulled = along.vector_jacobian_product(cotangents)
         return total + objective.flatten(pulled)

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 # Moré, 1978: a step is taken if it brings this fraction of what was predicted.
 _ACCEPTANCE = 1e-4
-# MINPACK shrinks by a half to a tenth, the more the loss has risen. A half
-# alone takes a quarter fewer steps on NIST's problems, and keeps networks
-# from creeping.
-_SHRINKAGE = 0.5
+# What a radius keeps after a step that brought too little, and after one that
+# raised the loss; MINPACK keeps a half to a tenth. With less, LM creeps on
+# networks; with more after a rise, it evaluates the loss more often.
+_KEPT, _KEPT_AFTER_A_RISE = 0.5, 0.25
 
 
 class Proposal(typing.NamedTuple):
@@ -24,6 +24,7 @@ class Proposal(typing.NamedTuple):
         is_free: Whether the radius did not bound the step.
         damping: λ, 0 where there is none.
         is_trusted: Whether the step may be taken, whatever the loss there.
+            One that promises less than rounding lets the loss show always is.
     """
 
     step: tf.Tensor
@@ -81,16 +82,15 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
         predicted, length = proposal.predicted, proposal.length
         actual = objective.loss - objective.trial(proposal.step)
         ratio = gain_ratio(actual, predicted)
-        ratio = tf.where(proposal.is_trusted, ratio, -tf.ones_like(ratio))
+        # Not to be trusted is too long, whatever the loss.
+        ratio = tf.where(proposal.is_trusted, ratio, tf.zeros_like(ratio))
         # False where one is NaN.
         is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
             tf.abs(actual) <= objective.rounding
         )
         is_free = proposal.is_free
         is_accepted = tf.where(
-            is_undecidable & proposal.is_trusted,
-            is_free & (length < last),
-            ratio > _ACCEPTANCE,
+            is_undecidable, is_free & (length < last), ratio > _ACCEPTANCE
         )
         is_tiny = tf.reduce_all(
             tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
@@ -165,6 +165,8 @@ def updated_radius(radius, length, ratio, is_free):
         ratio: Scalar tensor, the gain ratio.
         is_free: Scalar bool tensor, whether the step was not bounded.
     """
-    shrunk = _SHRINKAGE * tf.where(length < radius, length, radius)
+    kept = tf.where(ratio >= 0, _KEPT, _KEPT_AFTER_A_RISE)
+    shorter = tf.where(length < radius, length, radius)
+    shrunk = tf.cast(kept, radius.dtype) * shorter
     grown = tf.where((ratio > 0.75) | is_free, 2 * length, radius)
     return tf.where(ratio < 0.25, shrunk, grown)

@@ -67,17 +67,6 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             depend on the units of the weights. `"identity"`: D = I,
             in float64 often faster on networks, whose weights have like
             units. Defaults to `"marquardt"`.
-        geodesic_acceleration: Bool. Adds to each step d half of the
-            acceleration of the path on which the outputs change linearly,
-
-                a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
-
-            with y″ the second derivative of the outputs y along d. A step
-            with ‖D·a‖ > 0.75·‖D·d‖ is not taken. On networks the loss is
-            often lower by orders of magnitude after as many steps. The model
-            is differentiated three times more for each trial, so all layers
-            need exact second derivatives. Not for the dual solver, which
-            `"auto"` then leaves out. Defaults to `False`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Larger ones are quicker from starts near the solution;
             networks may leap into a poor minimum. Defaults to `1.0`.
@@ -94,6 +83,17 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             actual relative reductions of the loss are within this. Defaults
             to `0.0`. With all three 0 it ends where rounding does not let
             the loss be lowered further.
+        geodesic_acceleration: Bool. Adds to each step d half of the
+            acceleration of the path on which the outputs change linearly,
+
+                a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
+
+            with y″ the second derivative of the outputs y along d. A step
+            with ‖D·a‖ > 0.75·‖D·d‖ is not taken. On networks the loss is
+            often lower by orders of magnitude after as many steps. The model
+            is differentiated three times more for each trial, so all layers
+            need exact second derivatives. Not for the dual solver, which
+            `"auto"` then leaves out. Defaults to `False`.
         name: String. Defaults to the snake-case class name.
 
     Raises:
@@ -137,13 +137,13 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         self,
         linear_solver="auto",
         scaling="marquardt",
-        geodesic_acceleration=False,
         initial_trust_radius=1.0,
         max_attempts=10,
         slice_size=None,
         gradient_tolerance=0.0,
         step_tolerance=0.0,
         loss_tolerance=0.0,
+        geodesic_acceleration=False,
         name=None,
         **kwargs,
     ):
@@ -167,9 +167,10 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         )
         if self.geodesic_acceleration and self.linear_solver == "dual":
             raise ValueError(
-                '`linear_solver` must not be "dual" with '
-                'geodesic_acceleration=True. Received: linear_solver="dual", '
-                'geodesic_acceleration=True. Use "cholesky" or "qr".'
+                '`linear_solver` must not be "dual" where '
+                "`geodesic_acceleration` is True: the dual form has no matrix "
+                'of the weights. Received: linear_solver="dual". Use "auto", '
+                '"cholesky" or "qr".'
             )
         self.slice_size = slice_size
         if slice_size is not None:
@@ -251,6 +252,6 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             **super().get_config(),
             "linear_solver": self.linear_solver,
             "scaling": self.scaling,
-            "geodesic_acceleration": self.geodesic_acceleration,
             "slice_size": self.slice_size,
+            "geodesic_acceleration": self.geodesic_acceleration,
         }
