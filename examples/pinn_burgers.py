@@ -99,7 +99,7 @@ def main():
         points=(2000, "points at which the equation is to hold"),
         seed=(0, "of weights and points"),
     )
-    options = add_options(parser, seconds=90.0).parse_args()
+    options = add_options(parser, seconds=60.0).parse_args()
     keras.config.set_floatx("float64")
     t, x = np.linspace(0, 1, 101)[1:], np.linspace(-1, 1, 257)
     grid = np.stack(np.meshgrid(t, x), axis=-1).reshape(-1, 2)
