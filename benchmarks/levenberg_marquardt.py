@@ -142,7 +142,7 @@ def report(runs, options, seed):
             seconds[name].append(run.epoch(index))
             losses[name].append(run.loss)
     steps = POINTS // BATCH
-    for name in runs:
+    for name, run in runs.items():
         # The first epochs trace and warm up.
         later = [s / steps for s in seconds[name][2:]]
         print_figure(
@@ -153,22 +153,26 @@ def report(runs, options, seed):
             seconds=sum(seconds[name]),
             milliseconds=1e3 * float(np.median(later)),
         )
-        if name in ("torch", "tensorflow"):
+        if isinstance(run, Peer):
             ours = [s / steps for s in seconds["ours"][2:]]
             print_ratio("sinc step, peer to ours", later, ours, peer=name)
-            for mine in ("ours", "ours, accelerated"):
-                reached = np.flatnonzero(
-                    np.array(losses[mine]) <= losses[name][-1]
-                )
-                first = int(reached[0]) + 1 if len(reached) else None
-                print_figure(
-                    "seconds to the peer's last loss, without tracing",
-                    optimizer=mine,
-                    peer=name,
-                    epochs=first,
-                    seconds=first and sum(seconds[mine][1:first]),
-                    of_the_peer=sum(seconds[name][1:]),
-                )
+            for mine in runs:
+                if isinstance(runs[mine], Ours):
+                    report_time_to_loss(mine, name, seconds, losses)
+
+
+def report_time_to_loss(mine, peer, seconds, losses):
+    """How long it took us to what the peer reached in all its epochs."""
+    reached = np.flatnonzero(np.array(losses[mine]) <= losses[peer][-1])
+    epochs = int(reached[0]) + 1 if len(reached) else None
+    print_figure(
+        "seconds to the peer's last loss, without tracing",
+        optimizer=mine,
+        peer=peer,
+        epochs=epochs,
+        seconds=epochs and sum(seconds[mine][1:epochs]),
+        of_the_peer=sum(seconds[peer][1:]),
+    )
 
 
 def sizes(options):

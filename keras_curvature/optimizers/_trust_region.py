@@ -74,53 +74,17 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
     Returns:
         The last `Trial`, with the radius for the next step.
     """
-    dtype = objective.weights.dtype
-    epsilon = np.finfo(dtype.as_numpy_dtype).eps
 
     def attempt(before):
         proposal = propose(before.attempts, before.radius, before.damping)
-        predicted, length = proposal.predicted, proposal.length
-        actual = objective.loss - objective.trial(proposal.step)
-        ratio = gain_ratio(actual, predicted)
-        # Not to be trusted is too long, whatever the loss.
-        ratio = tf.where(proposal.is_trusted, ratio, tf.zeros_like(ratio))
-        # False where one is NaN.
-        is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
-            tf.abs(actual) <= objective.rounding
-        )
-        is_free = proposal.is_free
-        is_accepted = tf.where(
-            is_undecidable, is_free & (length < last), ratio > _ACCEPTANCE
-        )
-        is_tiny = tf.reduce_all(
-            tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
-        )
-        is_final = is_tiny | (is_undecidable & (is_free | before.was_rejected))
-        radius = tf.where(
-            is_undecidable,
-            tf.maximum(4 * length, proposal.radius),
-            updated_radius(proposal.radius, length, ratio, is_free),
-        )
-        return Trial(
-            attempts=before.attempts + 1,
-            step=proposal.step,
-            length=length,
-            radius=radius,
-            damping=proposal.damping,
-            predicted=predicted,
-            actual=actual,
-            ratio=ratio,
-            is_free=is_free,
-            is_accepted=is_accepted,
-            is_exhausted=~is_accepted & is_final,
-            was_rejected=~is_accepted & ~is_undecidable,
-        )
+        return _judged(proposal, objective, before, last)
 
     def unfinished(trial):
         is_open = ~(trial.is_accepted | trial.is_exhausted)
         return is_open & (trial.attempts < max_attempts)
 
-    zero, no = tf.zeros((), dtype), tf.constant(False)
+    zero = tf.zeros((), objective.weights.dtype)
+    no = tf.constant(False)
     start = Trial(
         attempts=tf.constant(0),
         step=tf.zeros_like(objective.weights),
@@ -142,6 +106,47 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
         parallel_iterations=1,
     )
     return trial
+
+
+def _judged(proposal, objective, before, last):
+    """The `Trial` of a proposal, after the trial `before`."""
+    epsilon = np.finfo(objective.weights.dtype.as_numpy_dtype).eps
+    predicted, length = proposal.predicted, proposal.length
+    actual = objective.loss - objective.trial(proposal.step)
+    ratio = gain_ratio(actual, predicted)
+    # Not to be trusted is too long, whatever the loss.
+    ratio = tf.where(proposal.is_trusted, ratio, tf.zeros_like(ratio))
+    # False where one is NaN.
+    is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
+        tf.abs(actual) <= objective.rounding
+    )
+    is_free = proposal.is_free
+    is_accepted = tf.where(
+        is_undecidable, is_free & (length < last), ratio > _ACCEPTANCE
+    )
+    is_tiny = tf.reduce_all(
+        tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
+    )
+    is_final = is_tiny | (is_undecidable & (is_free | before.was_rejected))
+    radius = tf.where(
+        is_undecidable,
+        tf.maximum(4 * length, proposal.radius),
+        updated_radius(proposal.radius, length, ratio, is_free),
+    )
+    return Trial(
+        attempts=before.attempts + 1,
+        step=proposal.step,
+        length=length,
+        radius=radius,
+        damping=proposal.damping,
+        predicted=predicted,
+        actual=actual,
+        ratio=ratio,
+        is_free=is_free,
+        is_accepted=is_accepted,
+        is_exhausted=~is_accepted & is_final,
+        was_rejected=~is_accepted & ~is_undecidable,
+    )
 
 
 def gain_ratio(actual, predicted):
