@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import keras
 
 from keras_curvature.optimizers import LBFGS, NewtonCG
-from tests.optimizers.minimisation import (
+from tests.optimizers.evaluations.minimization import (
     minimised,
     problems,
     scipy_minimised,

@@ -9,6 +9,7 @@ from keras_curvature import (  # noqa: E402
     callbacks,
     layers,
     linalg,
+    losses,
     optimizers,
     training,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "callbacks",
     "layers",
     "linalg",
+    "losses",
     "optimizers",
     "training",
 ]

@@ -4,7 +4,7 @@ from keras_curvature.autodiff.checking import (
     SecondDerivativeReport,
     check_second_derivatives,
 )
-from keras_curvature.autodiff.curvature import curvature_of
+from keras_curvature.autodiff.curvature_of import curvature_of
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.gauss_newton import gauss_newton_vector_product
 from keras_curvature.autodiff.gradient_graph import GradientGraph

@@ -1,53 +1,97 @@
-"""Which of the two ways gives an optimizer its curvature."""
+"""What an optimizer sees of curvature, whichever way it was recorded."""
 
-import contextlib
+import tensorflow as tf
 
-from keras_curvature.autodiff.curvature_tape import CurvatureTape
-from keras_curvature.autodiff.gradient_graph import GradientGraph
+from keras_curvature.autodiff.variables import (
+    as_dense,
+    checked_vectors,
+    variable_name,
+)
 
 
-def curvature_of(gradients, variables):
-    """The curvature of the loss whose gradients an optimizer was given.
+class Curvature:
+    """Products with the Hessian of the loss whose gradients are given.
 
-    Inside a `CurvatureTape` it comes from nested tapes; elsewhere from the
-    graph of the gradients, which needs a `tf.function` (as `fit` traces one).
+    A subclass implements `_differentiate(outputs, cotangents)`, the
+    derivatives of `sum(outputs * cotangents)` by `self.variables`.
 
     Args:
-        gradients: List of tensors or `tf.IndexedSlices`, None where the loss
-            does not depend on the variable.
-        variables: List of the variables, in the same order.
-
-    Returns:
-        A `Curvature`, with the method `hessian_vector_product(vectors)`.
-
-    Raises:
-        RuntimeError: if the gradients are eager and no tape is open.
-
-    Example:
-
-    ```python
-    import tensorflow as tf
-    from keras_curvature.autodiff import curvature_of
-
-    w = tf.Variable([1.0, 2.0])
-
-    @tf.function
-    def step(v):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(w**3)
-        gradients = tape.gradient(loss, [w])
-        return curvature_of(gradients, [w]).hessian_vector_product([v])
-
-    step(tf.constant([1.0, 1.0]))  # [[6, 12]], the Hessian is diag(6 w)
-    ```
+        gradients: List of tensors or `tf.IndexedSlices`, the gradients of one
+            scalar loss. Entries are None for variables that the loss does not
+            depend on.
+        variables: List of the variables, in the order of `gradients`.
     """
-    tape = CurvatureTape.current()
-    if tape is not None:
-        return tape.curvature(gradients, variables)
-    return GradientGraph(gradients, variables)
+
+    def __init__(self, gradients, variables):
+        self.gradients = list(gradients)
+        self.variables = list(variables)
+        if len(self.gradients) != len(self.variables):
+            raise ValueError(
+                "`gradients` and `variables` must have the same length. "
+                f"Received: {len(self.gradients)} gradients and "
+                f"{len(self.variables)} variables."
+            )
+
+    def hessian_vector_product(self, vectors):
+        """H·v of the recorded loss.
+
+        Args:
+            vectors: List of tensors with the shapes of the variables, None
+                for zero.
+
+        Returns:
+            List of dense tensors with the shapes and dtypes of the variables.
+            An entry is None where the loss does not depend on the variable,
+            as its gradient is.
+
+        Raises:
+            ValueError: if no gradient depends on any variable.
+        """
+        outputs, cotangents = self._pair(vectors)
+        products = self._differentiate(outputs, cotangents)
+        if all(product is None for product in products):
+            raise ValueError(_UNCONNECTED.format(names=self._names()))
+        return [
+            None if gradient is None else as_dense(product, variable)
+            for gradient, product, variable in zip(
+                self.gradients, products, self.variables, strict=True
+            )
+        ]
+
+    def _pair(self, vectors):
+        """Gradients to differentiate, each with the cotangent it receives."""
+        vectors = checked_vectors(vectors, self.variables)
+        outputs, cotangents = [], []
+        for gradient, vector in zip(self.gradients, vectors, strict=True):
+            if gradient is None or vector is None:
+                continue
+            if isinstance(gradient, tf.IndexedSlices):
+                # g = Σₖ values[k] placed at row indices[k], duplicates added:
+                # the cotangent of values[k] is row indices[k] of the vector.
+                vector = tf.gather(vector, gradient.indices)
+                gradient = gradient.values
+            outputs.append(gradient)
+            cotangents.append(tf.cast(vector, gradient.dtype))
+        if not outputs:
+            raise ValueError(
+                "`vectors` must hold a tensor for at least one variable that "
+                "the loss depends on. Received: None for each of "
+                f"{self._names()}."
+            )
+        return outputs, cotangents
+
+    def _names(self):
+        return ", ".join(variable_name(v) for v in self.variables)
+
+    def _differentiate(self, outputs, cotangents):
+        raise NotImplementedError
 
 
-def not_recorded():
-    """A context in which an open `CurvatureTape` records nothing."""
-    tape = CurvatureTape.current()
-    return contextlib.nullcontext() if tape is None else tape.stop_recording()
+_UNCONNECTED = (
+    "The gradients do not depend on any of the variables {names}, so there is "
+    "no Hessian to multiply with. Either the loss is linear in all of them "
+    "(its Hessian is zero: use a first-order optimizer), or an operation "
+    "without a derivative (`tf.numpy_function`, an integer cast, "
+    "`tf.stop_gradient`) lies between the variables and their gradients, or "
+    "the gradients were computed in another function than this one."
+)

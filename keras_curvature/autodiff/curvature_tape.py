@@ -5,9 +5,10 @@ import threading
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._base import Curvature, as_tf_variable
 from keras_curvature.autodiff._float16 import scale_for_float16, times
+from keras_curvature.autodiff.curvature import Curvature
 from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.variables import as_tf_variable
 
 
 class CurvatureTape:

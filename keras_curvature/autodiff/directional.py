@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._base import as_tf_variable
 from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.variables import as_tf_variable
 
 
 class SecondDirectionalDerivative:

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._base import as_tf_variable, variable_name
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
+from keras_curvature.autodiff.variables import as_tf_variable, variable_name
 
 
 def hessian_vector_product(loss_fn, variables, vectors):

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._base import as_tf_variable, checked_vectors
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.variables import as_tf_variable, checked_vectors
 
 
 class Linearization:

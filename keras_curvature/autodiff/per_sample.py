@@ -4,9 +4,9 @@ import functools
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._base import as_tf_variable
-from keras_curvature.autodiff._tensorflow import operations_within
 from keras_curvature.autodiff.hessian import refuse_unconnected
+from keras_curvature.autodiff.tensorflow_private import operations_within
+from keras_curvature.autodiff.variables import as_tf_variable
 
 
 def per_sample_jacobian(

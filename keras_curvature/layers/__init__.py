@@ -1,6 +1,7 @@
 """Activation layers that know their exact first and second derivative."""
 
 from keras_curvature.layers.activation import Activation
+from keras_curvature.layers.elementwise import ElementwiseActivation
 from keras_curvature.layers.elu import ELU
 from keras_curvature.layers.gaussian import Gaussian
 from keras_curvature.layers.gelu import GELU
@@ -21,6 +22,7 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "ElementwiseActivation",
     "Gaussian",
     "LeakyReLU",
     "LogSigmoid",

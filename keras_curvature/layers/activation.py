@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation, zero_everywhere
+from keras_curvature.layers._formulas import zero_everywhere
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 # Operations whose result does not change when their input moves a little
 # (jumps excepted): a path through one of them carries no derivative.

@@ -3,11 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import (
-    ElementwiseActivation,
-    require_finite_number,
-    times_exp_below_0,
-)
+from keras_curvature._checks import checked_number
+from keras_curvature.layers._formulas import times_exp_below_0
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
@@ -50,7 +48,7 @@ class ELU(ElementwiseActivation):
 
     def __init__(self, alpha=1.0, **kwargs):
         super().__init__(**kwargs)
-        self.alpha = require_finite_number("ELU", "alpha", alpha)
+        self.alpha = checked_number("alpha", alpha)
 
     def _value(self, x):
         # Not `tf.nn.elu`: its eˣ − 1 has no correct digit at x = −1e-8.

@@ -12,12 +12,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.layers._base import (
-    ElementwiseActivation,
+from keras_curvature.layers._formulas import (
     magnitude,
     times_square,
     with_derivative,
 )
+from keras_curvature.layers.elementwise import ElementwiseActivation
 from keras_curvature.layers.gaussian import bell, exp_of_sum
 
 _FAR = 40.0  # both tails are 0 in float64 beyond, and ∞ · 0 would be NaN

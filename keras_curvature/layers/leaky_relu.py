@@ -3,11 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import (
-    ElementwiseActivation,
-    require_finite_number,
-    zero_everywhere,
-)
+from keras_curvature._checks import checked_number
+from keras_curvature.layers._formulas import zero_everywhere
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
@@ -45,9 +43,7 @@ class LeakyReLU(ElementwiseActivation):
 
     def __init__(self, negative_slope=0.3, **kwargs):
         super().__init__(**kwargs)
-        self.negative_slope = require_finite_number(
-            "LeakyReLU", "negative_slope", negative_slope
-        )
+        self.negative_slope = checked_number("negative_slope", negative_slope)
 
     def _value(self, x):
         if self.negative_slope == 0.0:

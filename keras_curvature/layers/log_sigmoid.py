@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation
+from keras_curvature.layers.elementwise import ElementwiseActivation
 from keras_curvature.layers.sigmoid import sigmoid, sigmoid_first
 
 

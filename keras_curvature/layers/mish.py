@@ -5,11 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import (
-    ElementwiseActivation,
-    magnitude,
-    times_square,
-)
+from keras_curvature.layers._formulas import magnitude, times_square
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 _SHIFT = 8.0
 _SCALE = math.exp(-_SHIFT)

@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation, zero_everywhere
+from keras_curvature.layers._formulas import zero_everywhere
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")

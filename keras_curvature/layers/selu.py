@@ -3,10 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import (
-    ElementwiseActivation,
-    times_exp_below_0,
-)
+from keras_curvature.layers._formulas import times_exp_below_0
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 # The fixed point (mean 0, variance 1) of Klambauer et al., equation 14.
 _ALPHA = 1.6732632423543772848170429916717

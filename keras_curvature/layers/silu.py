@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import ElementwiseActivation, magnitude
+from keras_curvature.layers._formulas import magnitude
+from keras_curvature.layers.elementwise import ElementwiseActivation
 from keras_curvature.layers.sigmoid import sigmoid, times_sigmoid
 from keras_curvature.layers.tanh import tanh
 

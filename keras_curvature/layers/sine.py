@@ -5,11 +5,9 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import (
-    ElementwiseActivation,
-    require_finite_number,
-    with_derivative,
-)
+from keras_curvature._checks import checked_number
+from keras_curvature.layers._formulas import with_derivative
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 
 def _split(value):
@@ -124,14 +122,8 @@ class Sine(ElementwiseActivation):
 
     def __init__(self, frequency=1.0, **kwargs):
         super().__init__(**kwargs)
-        frequency = require_finite_number("Sine", "frequency", frequency)
-        if frequency <= 0.0:
-            raise ValueError(
-                "Argument `frequency` of Sine must be positive. "
-                f"Received: frequency={frequency}. For −sin(ωx) negate the "
-                "layer before or after."
-            )
-        self.frequency = frequency
+        # −sin(ωx) is Sine(ω) negated before or after.
+        self.frequency = checked_number("frequency", frequency, above=0)
 
     def _value(self, x):
         return sine(x, self.frequency)

@@ -3,11 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._base import (
-    ElementwiseActivation,
-    times_square,
-    with_derivative,
-)
+from keras_curvature.layers._formulas import times_square, with_derivative
+from keras_curvature.layers.elementwise import ElementwiseActivation
 
 
 def tanh(x):

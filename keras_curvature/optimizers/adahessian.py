@@ -3,16 +3,16 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.optimizers._base import (
-    DiagonalCurvatureOptimizer,
-    correction,
-)
-from keras_curvature.optimizers._checks import (
+from keras_curvature._checks import (
     checked_flag,
     checked_integer,
     checked_number,
 )
-from keras_curvature.optimizers._hutchinson import Hutchinson
+from keras_curvature.optimizers._diagonal.base import (
+    DiagonalCurvatureOptimizer,
+    correction,
+)
+from keras_curvature.optimizers._diagonal.hutchinson import Hutchinson
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
@@ -117,14 +117,8 @@ class AdaHessian(DiagonalCurvatureOptimizer):
             **kwargs,
         )
         self.hessian_power = checked_number(
-            "hessian_power", hessian_power, minimum=0
+            "hessian_power", hessian_power, above=0, maximum=1
         )
-        if not 0 < self.hessian_power <= 1:
-            raise ValueError(
-                "`hessian_power` must be in (0, 1]: 1 divides by the "
-                "curvature, and towards 0 the method becomes gradient descent "
-                f"with momentum. Received: {hessian_power}."
-            )
         self.probes = checked_integer("probes", probes, minimum=1)
         self.spatial_averaging = checked_flag(
             "spatial_averaging", spatial_averaging

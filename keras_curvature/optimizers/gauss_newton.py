@@ -3,11 +3,14 @@
 import keras
 import tensorflow as tf
 
+from keras_curvature._checks import (
+    checked_integer,
+    checked_number,
+)
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.linalg import steihaug
-from keras_curvature.optimizers._checks import checked_integer, checked_number
-from keras_curvature.optimizers._least_squares import LeastSquaresOptimizer
-from keras_curvature.optimizers._trust_region import Proposal
+from keras_curvature.optimizers._least_squares.base import LeastSquaresOptimizer
+from keras_curvature.optimizers._least_squares.trials import Proposal
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
@@ -104,7 +107,7 @@ class GaussNewton(LeastSquaresOptimizer):
             **kwargs,
         )
         self.cg_tolerance = checked_number(
-            "cg_tolerance", cg_tolerance, minimum=1e-300, below=1
+            "cg_tolerance", cg_tolerance, above=0, below=1
         )
         self.max_cg_iterations = checked_integer(
             "max_cg_iterations", max_cg_iterations, minimum=1

@@ -5,27 +5,27 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_curvature.optimizers import _line_search
-from keras_curvature.optimizers._checks import (
+from keras_curvature._checks import (
     checked_choice,
     checked_integer,
     checked_number,
 )
-from keras_curvature.optimizers._evaluation import (
-    either,
-    largest,
-    rounding_error,
-)
-from keras_curvature.optimizers._lbfgs_direction import (
+from keras_curvature.linalg.two_loop_recursion import (
     dot,
     inverse_hessian_product,
     store_pair,
 )
-from keras_curvature.optimizers._reverse_communication import (
+from keras_curvature.optimizers._common.status import Status
+from keras_curvature.optimizers._evaluations import line_search
+from keras_curvature.optimizers._evaluations.base import (
     ReverseCommunication,
 )
-from keras_curvature.optimizers._run_state import CHOOSE, TRIAL, VERIFY
-from keras_curvature.optimizers._status import Status
+from keras_curvature.optimizers._evaluations.evaluation import (
+    either,
+    largest,
+    rounding_error,
+)
+from keras_curvature.optimizers._evaluations.run import CHOOSE, TRIAL, VERIFY
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
@@ -159,13 +159,13 @@ class LBFGS(ReverseCommunication):
             "changes": ((self.history_size, size), dtype),
             "pairs": ((), "int64"),
             "low_gradient": ((size,), dtype),
-            "search": ((_line_search.FIELDS,), "float64"),
+            "search": ((line_search.FIELDS,), "float64"),
             "step_length": ((), "float64"),
         }
 
     def _judge(self, state, evaluation):
         """After a trial: the next one on the line, or the line's end."""
-        before = _line_search.unpack(state["search"])
+        before = line_search.unpack(state["search"])
         slope = _slope(evaluation.gradient, state["direction"])
         rules = (
             self.sufficient_decrease,
@@ -173,19 +173,19 @@ class LBFGS(ReverseCommunication):
             self.line_search_evaluations,
         )
         noise = rounding_error(state)
-        after, outcome = _line_search.advance(
+        after, outcome = line_search.advance(
             before, evaluation.loss, slope, rules, noise
         )
         # The loss cannot tell: then the gradient must have become smaller.
         undecidable = (tf.abs(evaluation.loss - state["loss"]) <= noise) & (
             -before.step * before.origin.slope <= noise / 10
         )
-        useful = (outcome == _line_search.ACCEPT) & (
+        useful = (outcome == line_search.ACCEPT) & (
             largest(evaluation.gradient) < largest(state["gradient"])
         )
-        outcome = either(undecidable & ~useful, _line_search.FAIL, outcome)
+        outcome = either(undecidable & ~useful, line_search.FAIL, outcome)
         state = state | {
-            "search": _line_search.pack(after),
+            "search": line_search.pack(after),
             "low_gradient": tf.where(
                 after.low.step == before.step,
                 evaluation.gradient,
@@ -214,9 +214,9 @@ class LBFGS(ReverseCommunication):
             )
 
         return tf.cond(
-            outcome == _line_search.CONTINUE,
+            outcome == line_search.CONTINUE,
             proceed,
-            lambda: tf.cond(outcome == _line_search.ACCEPT, accept, fail),
+            lambda: tf.cond(outcome == line_search.ACCEPT, accept, fail),
         )
 
     def _accept(self, state, gradient, step_length, loss):
@@ -267,7 +267,7 @@ class LBFGS(ReverseCommunication):
         direction = tf.where(downhill, direction, -gradient)
         pairs = tf.where(downhill, state["pairs"], 0)
         slope = tf.where(downhill, slope, _slope(gradient, -gradient))
-        search = _line_search.start(
+        search = line_search.start(
             state["loss"], slope, _first_step(state, pairs, gradient)
         )
         converged = largest(gradient) <= self.gradient_tolerance
@@ -277,7 +277,7 @@ class LBFGS(ReverseCommunication):
             "status": status,
             "direction": direction,
             "pairs": pairs,
-            "search": _line_search.pack(search),
+            "search": line_search.pack(search),
         }
         trial = self._on_line(state, search.step)
         running = status == Status.RUNNING

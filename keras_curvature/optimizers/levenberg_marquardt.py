@@ -3,15 +3,19 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.optimizers._checks import (
+from keras_curvature._checks import (
     checked_choice,
     checked_flag,
     checked_integer,
 )
-from keras_curvature.optimizers._damped_steps import DampedSteps
-from keras_curvature.optimizers._geodesic import geodesic_acceleration
-from keras_curvature.optimizers._jacobian_systems import jacobian_system
-from keras_curvature.optimizers._least_squares import LeastSquaresOptimizer
+from keras_curvature.optimizers._least_squares.base import LeastSquaresOptimizer
+from keras_curvature.optimizers._least_squares.damped_steps import DampedSteps
+from keras_curvature.optimizers._least_squares.geodesic import (
+    geodesic_acceleration,
+)
+from keras_curvature.optimizers._least_squares.jacobian_systems import (
+    jacobian_system,
+)
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16

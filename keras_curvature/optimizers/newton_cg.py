@@ -3,35 +3,35 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.autodiff.curvature import curvature_of, not_recorded
-from keras_curvature.linalg.steihaug import steihaug
-from keras_curvature.optimizers._checks import (
+from keras_curvature._checks import (
     checked_choice,
     checked_integer,
     checked_number,
 )
-from keras_curvature.optimizers._evaluation import (
+from keras_curvature.autodiff.curvature_of import curvature_of, not_recorded
+from keras_curvature.linalg.steihaug import steihaug
+from keras_curvature.linalg.two_loop_recursion import (
+    inverse_hessian_product,
+    store_pair,
+)
+from keras_curvature.optimizers._common.replicas import replica_count
+from keras_curvature.optimizers._common.status import Status
+from keras_curvature.optimizers._evaluations.base import (
+    ReverseCommunication,
+)
+from keras_curvature.optimizers._evaluations.evaluation import (
     either,
     epsilon,
     largest,
     rounding_error,
 )
-from keras_curvature.optimizers._kept_steps import (
+from keras_curvature.optimizers._evaluations.kept_steps import (
     KEPT_RADII,
     away_from_saddle,
     probe,
     shortened,
 )
-from keras_curvature.optimizers._lbfgs_direction import (
-    inverse_hessian_product,
-    store_pair,
-)
-from keras_curvature.optimizers._replicas import replica_count
-from keras_curvature.optimizers._reverse_communication import (
-    ReverseCommunication,
-)
-from keras_curvature.optimizers._run_state import CHOOSE, TRIAL, VERIFY
-from keras_curvature.optimizers._status import Status
+from keras_curvature.optimizers._evaluations.run import CHOOSE, TRIAL, VERIFY
 
 # Conn, Gould, Toint, 2000, section 6.1: gain ratios from which a trial is
 # accepted, and from which it is called good and very good.
@@ -139,11 +139,9 @@ class NewtonCG(ReverseCommunication):
             options,
         )
         self.initial_radius = checked_number(
-            "initial_radius", initial_radius, minimum=1e-300
+            "initial_radius", initial_radius, above=0
         )
-        self.forcing = checked_number(
-            "forcing", forcing, minimum=1e-300, below=1
-        )
+        self.forcing = checked_number("forcing", forcing, above=0, below=1)
         self.cg_iterations = checked_integer("cg_iterations", cg_iterations, 1)
         self.preconditioner = checked_choice(
             "preconditioner", preconditioner, (None, "lbfgs")

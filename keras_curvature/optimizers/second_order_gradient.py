@@ -3,23 +3,23 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.autodiff.curvature import curvature_of, not_recorded
-from keras_curvature.optimizers._amortize import amortize
-from keras_curvature.optimizers._arguments import gradients_and_variables
-from keras_curvature.optimizers._checks import (
+from keras_curvature._checks import (
     checked_flag,
     checked_integer,
     checked_number,
 )
-from keras_curvature.optimizers._replicas import (
+from keras_curvature.autodiff.curvature_of import curvature_of, not_recorded
+from keras_curvature.optimizers._common.amortize import amortize
+from keras_curvature.optimizers._common.arguments import gradients_and_variables
+from keras_curvature.optimizers._common.replicas import (
     replica_count,
     sum_over_replicas,
 )
-from keras_curvature.optimizers._skipping import (
+from keras_curvature.optimizers._common.skipping import (
     SkipsNonFiniteSteps,
     all_finite,
 )
-from keras_curvature.optimizers._wrapper import OptimizerWrapper
+from keras_curvature.optimizers._common.wrapper import OptimizerWrapper
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")

@@ -3,15 +3,15 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.optimizers._base import (
+from keras_curvature._checks import checked_choice, checked_flag, checked_number
+from keras_curvature.optimizers._diagonal.base import (
     DiagonalCurvatureOptimizer,
     correction,
 )
-from keras_curvature.optimizers._checks import checked_flag, checked_number
-from keras_curvature.optimizers._gauss_newton_bartlett import (
+from keras_curvature.optimizers._diagonal.gauss_newton_bartlett import (
     GaussNewtonBartlett,
 )
-from keras_curvature.optimizers._hutchinson import Hutchinson
+from keras_curvature.optimizers._diagonal.hutchinson import Hutchinson
 
 _ESTIMATORS = ("hutchinson", "gauss_newton_bartlett")
 
@@ -132,18 +132,9 @@ class Sophia(DiagonalCurvatureOptimizer):
             name=name,
             **kwargs,
         )
-        self.rho = checked_number("rho", rho, minimum=0)
-        if self.rho == 0:
-            raise ValueError(
-                "`rho` must be > 0: at 0 each step is the sign of the "
-                f"momentum. Received: {rho}."
-            )
-        if estimator not in _ESTIMATORS:
-            raise ValueError(
-                f"`estimator` must be one of {_ESTIMATORS}. "
-                f"Received: {estimator!r}."
-            )
-        self.estimator = estimator
+        # At 0 each step would be the sign of the momentum.
+        self.rho = checked_number("rho", rho, above=0)
+        self.estimator = checked_choice("estimator", estimator, _ESTIMATORS)
         self.bias_correction = checked_flag("bias_correction", bias_correction)
         if estimator == "hutchinson":
             self._estimator = Hutchinson(probes=1, seed=self.seed)

@@ -3,6 +3,6 @@
 from keras_curvature.training.functional import Functional
 from keras_curvature.training.model import Model
 from keras_curvature.training.sequential import Sequential
-from keras_curvature.training.training_step import LossTerm, TrainingStep
+from keras_curvature.training.training_step import TrainingStep
 
-__all__ = ["Functional", "LossTerm", "Model", "Sequential", "TrainingStep"]
+__all__ = ["Functional", "Model", "Sequential", "TrainingStep"]

@@ -21,11 +21,6 @@ def compiled_losses(model):
     ]
 
 
-def loss_arguments(loss):
-    """What a loss passes on to its function: `delta`, `from_logits`, ..."""
-    return loss._fn_kwargs
-
-
 def call_in_training(model, inputs):
     """The outputs as Keras's own training step computes them."""
     if model._call_has_training_arg:

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_curvature.training._train_step import CurvatureTrainStep
+from keras_curvature.training._mixin import CurvatureTrainStep
 from keras_curvature.training.functional import Functional
 
 

@@ -1,8 +1,8 @@
 """The private TensorFlow names that the package stands on.
 
 When one of these fails after an update of TensorFlow, the name was moved or
-changed its meaning: `keras_curvature/autodiff/_tensorflow.py` is the only file
-to mend.
+changed its meaning: `keras_curvature/autodiff/tensorflow_private.py` is the
+only file to mend.
 """
 
 import ast
@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 import keras_curvature
-from keras_curvature.autodiff import _tensorflow
-from keras_curvature.autodiff.repairs._base import created_in
+from keras_curvature.autodiff import tensorflow_private
+from keras_curvature.autodiff.repairs.operations import created_in
 
 
 def test_gradients_helper_differentiates_a_tensor_of_an_enclosing_graph():
@@ -23,7 +23,7 @@ def test_gradients_helper_differentiates_a_tensor_of_an_enclosing_graph():
         graph = y.graph
 
         def branch():
-            return _tensorflow.gradients_in_graph(
+            return tensorflow_private.gradients_in_graph(
                 [y], [x], [tf.constant(1.0)], graph
             )[0]
 
@@ -35,7 +35,7 @@ def test_gradients_helper_differentiates_a_tensor_of_an_enclosing_graph():
 def test_gradients_helper_says_none_where_nothing_is_connected():
     @tf.function
     def check(x, y):
-        assert _tensorflow.gradients_in_graph(
+        assert tensorflow_private.gradients_in_graph(
             [x**2], [y], [tf.constant(1.0)], x.graph
         ) == [None]
 
@@ -48,10 +48,10 @@ def test_xla_context_is_seen_also_from_a_branch(jit):
 
     @tf.function(jit_compile=jit)
     def function(x):
-        seen.append(_tensorflow.in_xla_context())
+        seen.append(tensorflow_private.in_xla_context())
 
         def branch():
-            seen.append(_tensorflow.in_xla_context())
+            seen.append(tensorflow_private.in_xla_context())
             return x
 
         return tf.cond(x > 0, branch, lambda: -x)
@@ -66,7 +66,9 @@ def test_the_gradient_of_a_logarithm_says_where_it_comes_from():
         derivative = tf.gradients(tf.math.log(x), x)[0]
         assert derivative.op.type == "Mul"
         assert derivative.op.inputs[1].op.type == "Reciprocal"
-        assert created_in(derivative.op, *_tensorflow.source_of_log_gradient())
+        assert created_in(
+            derivative.op, *tensorflow_private.source_of_log_gradient()
+        )
 
     gradient(tf.constant(1.0))
 
@@ -76,7 +78,7 @@ def test_no_other_file_names_private_modules():
     offenders = [
         f"{path.relative_to(root)}:{node.lineno}"
         for path in root.rglob("*.py")
-        if path.name != "_tensorflow.py"
+        if path.name != "tensorflow_private.py"
         for node in ast.walk(ast.parse(path.read_text()))
         for name in _imported(node)
         if name.startswith(("tensorflow.python", "keras.src"))

@@ -1,11 +1,12 @@
 """Values and derivatives against mpmath, directly and through tapes."""
 
-import exact_values
 import mpmath as mp
 import numpy as np
 import pytest
 import tensorflow as tf
-from exact_values import CASES
+
+from tests.layers import exact_values
+from tests.layers.exact_values import CASES
 
 BOUND = {"float64": 1e-14, "float32": 1e-6}
 

@@ -4,7 +4,8 @@ import itertools
 
 import mpmath as mp
 import pytest
-from exact_values import CASES
+
+from tests.layers.exact_values import CASES
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature.optimizers import SecondOrderGradient
-from tests.optimizers.problems import X, Y, network, weights
+from tests.optimizers.helpers import X, Y, network, weights
 
 OPTIMIZERS = {
     "adam": lambda: SecondOrderGradient(keras.optimizers.Adam(0.02)),

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import keras_curvature
 from keras_curvature.optimizers import AdaHessian, SecondOrderGradient, Sophia
-from tests.optimizers.problems import X, Y, fit, network, weights
+from tests.optimizers.helpers import X, Y, fit, network, weights
 
 STEPS = 400
 BARTLETT = "gauss_newton_bartlett"

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_curvature.callbacks import SolverProgress
 from keras_curvature.optimizers import LBFGS
-from tests.optimizers.minimisation import (
+from tests.optimizers.evaluations.minimization import (
     NOTHING,
     Problem,
     compiled,

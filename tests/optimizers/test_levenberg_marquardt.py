@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import keras_curvature
 from keras_curvature.optimizers import LevenbergMarquardt
-from tests.optimizers.least_squares import (
+from tests.optimizers.least_squares.helpers import (
     compiled,
     fit,
     flat_weights,

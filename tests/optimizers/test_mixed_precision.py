@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 import keras_curvature
 from keras_curvature.optimizers import SecondOrderGradient
-from tests.optimizers.problems import fit, network, weights
+from tests.optimizers.helpers import fit, network, weights
 
 # Weights and updates are float32; g and H·g come from activations rounded to
 # 2⁻⁸ (bfloat16) or 2⁻¹¹ (float16) of their size. 20 steps move no weight by

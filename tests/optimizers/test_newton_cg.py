@@ -6,7 +6,7 @@ import tensorflow as tf
 import keras_curvature
 from keras_curvature.callbacks import SolverProgress
 from keras_curvature.optimizers import NewtonCG
-from tests.optimizers.minimisation import (
+from tests.optimizers.evaluations.minimization import (
     NOTHING,
     Problem,
     compiled,

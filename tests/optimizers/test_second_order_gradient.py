@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import keras_curvature
 from keras_curvature.autodiff import CurvatureTape
 from keras_curvature.optimizers import SecondOrderGradient
-from tests.optimizers.problems import (
+from tests.optimizers.helpers import (
     Quadratic,
     RecordedQuadratic,
     X,

@@ -10,11 +10,11 @@ import tensorflow as tf
 import keras_curvature
 from keras_curvature.autodiff import CurvatureTape
 from keras_curvature.optimizers import Sophia
-from keras_curvature.optimizers._gauss_newton_bartlett import (
+from keras_curvature.optimizers._diagonal.gauss_newton_bartlett import (
     GaussNewtonBartlett,
 )
-from tests.optimizers import diagonal_references as references
-from tests.optimizers.problems import fit, network, trained
+from tests.optimizers.diagonal import references
+from tests.optimizers.helpers import fit, network, trained
 from tests.oracles import flat
 
 SAMPLES, CLASSES = 6, 3
@@ -247,7 +247,7 @@ def test_bartlett_needs_a_compiled_loss():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"rho": 0}, "`rho` must be > 0"),
+        ({"rho": 0}, "`rho` must be a finite number > 0"),
         ({"rho": float("nan")}, "`rho` .*nan"),
         ({"estimator": "fisher"}, "`estimator` must be one of .*'fisher'"),
         ({"update_period": 0}, "`update_period` must be an integer ≥ 1"),

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 import keras_curvature
 from keras_curvature.optimizers import SecondOrderGradient
-from tests.optimizers.problems import X, Y, fit, network, weights
+from tests.optimizers.helpers import X, Y, fit, network, weights
 
 # The sum over replicas is taken in another order: rounding, 20 steps long.
 TOLERANCE = 1e-10

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import keras_curvature
 from keras_curvature.autodiff import CurvatureTape
 from keras_curvature.optimizers import SecondOrderGradient
-from tests.optimizers.problems import X, fit, network, weights, weights_after
+from tests.optimizers.helpers import X, fit, network, weights, weights_after
 
 DENSE = keras.layers.Dense
 

@@ -3,12 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.autodiff._base import as_tf_variable
 from keras_curvature.autodiff.checking.central_differences import (
     directional_derivative,
 )
 from keras_curvature.autodiff.gradient_graph import GradientGraph
 from keras_curvature.autodiff.hessian import hessian_vector_product
+from keras_curvature.autodiff.variables import as_tf_variable
 
 
 class Objective:

@@ -13,7 +13,7 @@ import weakref
 
 from keras.layers import BatchNormalization
 
-from keras_curvature.autodiff import _tensorflow
+from keras_curvature.autodiff import tensorflow_private
 from keras_curvature.autodiff.repairs.moments import exact_moments
 from keras_curvature.autodiff.repairs.refusals import (
     refuse_ctc,
@@ -48,7 +48,7 @@ def exact_second_derivatives():
     """While open, this thread's gradients have exact derivatives."""
     with _lock:
         _install()
-    _thread.graphs.append(_tensorflow.innermost_graph())
+    _thread.graphs.append(tensorflow_private.innermost_graph())
     try:
         yield
     except NotImplementedError as error:
@@ -64,15 +64,15 @@ def _install():
     global _open_contexts
     if not _open_contexts:
         _replace_lookup()
-        _replace(*_tensorflow.MOMENTS, exact_moments, _where_recorded)
-        _replace(*_tensorflow.CTC, refuse_ctc)
+        _replace(*tensorflow_private.MOMENTS, exact_moments, _where_recorded)
+        _replace(*tensorflow_private.CTC, refuse_ctc)
         # TensorFlow's own gradients of a function are not used here, and those
         # that are made here are not kept for it.
         _replace(
-            *_tensorflow.FUNCTION_GRADIENT,
-            _tensorflow.construct_function_gradient,
+            *tensorflow_private.FUNCTION_GRADIENT,
+            tensorflow_private.construct_function_gradient,
         )
-        _replace(*_tensorflow.TAPE_FUNCTIONS, _select_tape_functions)
+        _replace(*tensorflow_private.TAPE_FUNCTIONS, _select_tape_functions)
         if hasattr(BatchNormalization, _RENORM):
             _replace(BatchNormalization, _RENORM, refuse_renorm)
     _open_contexts += 1
@@ -86,17 +86,17 @@ def _uninstall():
 
 
 def _replace_lookup():
-    original = _tensorflow.gradient_lookup()
+    original = tensorflow_private.gradient_lookup()
 
     @functools.wraps(original)
     def lookup(registry, operation_type):
         registered = functools.partial(original, registry)
-        if _thread.graphs and _tensorflow.is_gradient_registry(registry):
+        if _thread.graphs and tensorflow_private.is_gradient_registry(registry):
             return gradient_function(operation_type, registered)
         return registered(operation_type)
 
-    _tensorflow.replace_gradient_lookup(lookup)
-    _restore.callback(_tensorflow.replace_gradient_lookup, original)
+    tensorflow_private.replace_gradient_lookup(lookup)
+    _restore.callback(tensorflow_private.replace_gradient_lookup, original)
 
 
 def _in_this_thread():
@@ -110,13 +110,15 @@ def _where_recorded():
     trace that remains is TensorFlow's own.
     """
     return _in_this_thread() and (
-        _thread.graphs[-1] is _tensorflow.innermost_graph()
+        _thread.graphs[-1] is tensorflow_private.innermost_graph()
     )
 
 
 def _select_tape_functions(function, *args, **kwargs):
     kept = _tape_functions.setdefault(function, ({}, {}))
-    return _tensorflow.select_tape_functions(function, kept, *args, **kwargs)
+    return tensorflow_private.select_tape_functions(
+        function, kept, *args, **kwargs
+    )
 
 
 def _replace(owner, name, replacement, applies=_in_this_thread):
@@ -130,4 +132,4 @@ def _replace(owner, name, replacement, applies=_in_this_thread):
     _restore.callback(setattr, owner, name, original)
 
 
-register_missing_gradients(_tensorflow.registered_gradient)
+register_missing_gradients(tensorflow_private.registered_gradient)

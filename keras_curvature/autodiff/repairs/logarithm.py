@@ -8,8 +8,8 @@ derivative of the gradient g/x, 0·∞ is therefore 0.
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._tensorflow import source_of_log_gradient
-from keras_curvature.autodiff.repairs._base import created_in
+from keras_curvature.autodiff.repairs.operations import created_in
+from keras_curvature.autodiff.tensorflow_private import source_of_log_gradient
 
 
 def log(operation, cotangent, registered):

@@ -12,12 +12,12 @@ In both cases the maximum is found by comparison instead.
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._tensorflow import in_xla_context
 from keras_curvature.autodiff.repairs.windows import (
     offsets,
     paddings,
     slices,
 )
+from keras_curvature.autodiff.tensorflow_private import in_xla_context
 
 
 def max_pool_grad(operation, cotangent, registered):

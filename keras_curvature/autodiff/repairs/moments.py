@@ -11,8 +11,8 @@ layer was measured to be wrong by 2 to 39 %.
 
 import tensorflow as tf
 
-from keras_curvature.autodiff._tensorflow import source_of_moments
-from keras_curvature.autodiff.repairs._base import created_in
+from keras_curvature.autodiff.repairs.operations import created_in
+from keras_curvature.autodiff.tensorflow_private import source_of_moments
 
 
 def exact_moments(

@@ -1,12 +1,12 @@
 """What cannot be mended, and the errors that say so."""
 
-from keras_curvature.autodiff._tensorflow import source_of_ctc
-from keras_curvature.autodiff.repairs._base import (
+from keras_curvature.autodiff.repairs.errors import (
     SecondDerivativeError,
-    created_in,
     place,
     refusal,
 )
+from keras_curvature.autodiff.repairs.operations import created_in
+from keras_curvature.autodiff.tensorflow_private import source_of_ctc
 
 _REASONS = {
     "PyFunc": (

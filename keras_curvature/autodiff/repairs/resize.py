@@ -5,7 +5,7 @@ The transpose of the transpose is resizing itself, in the same geometry.
 
 import tensorflow as tf
 
-from keras_curvature.autodiff.repairs._base import text_attribute
+from keras_curvature.autodiff.repairs.operations import text_attribute
 
 
 def resize_bilinear_grad(operation, cotangent):

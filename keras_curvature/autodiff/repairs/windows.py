@@ -4,7 +4,7 @@ import itertools
 
 import tensorflow as tf
 
-from keras_curvature.autodiff.repairs._base import text_attribute
+from keras_curvature.autodiff.repairs.operations import text_attribute
 
 
 def offsets(sizes):

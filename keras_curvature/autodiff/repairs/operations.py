@@ -1,0 +1,15 @@
+"""What an operation of a graph tells of itself."""
+
+
+def created_in(operation, file_name, function):
+    """Whether an operation of a graph was created within a function."""
+    return any(
+        frame.name == function and frame.filename.endswith(file_name)
+        for frame in operation.traceback or ()
+    )
+
+
+def text_attribute(operation, name):
+    """A string attribute, which graphs hold as bytes."""
+    value = operation.get_attr(name)
+    return value.decode() if isinstance(value, bytes) else value

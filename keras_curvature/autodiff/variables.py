@@ -1,0 +1,52 @@
+"""Keras and TensorFlow variables, and lists of tensors shaped as they are."""
+
+import keras
+import tensorflow as tf
+
+
+def as_tf_variable(variable):
+    """The `tf.Variable` behind a `keras.Variable`, or the argument itself."""
+    if isinstance(variable, keras.Variable):
+        return variable.value
+    return variable
+
+
+def variable_name(variable):
+    """A name that a user recognises in an error message."""
+    return getattr(variable, "path", variable.name)
+
+
+def checked_vectors(vectors, variables):
+    """The vectors as tensors shaped as the variables; None stays None."""
+    vectors = list(vectors)
+    if len(vectors) != len(variables):
+        raise ValueError(
+            "`vectors` must hold one tensor for each variable. Received: "
+            f"{len(vectors)} vectors for {len(variables)} variables."
+        )
+    return [
+        None if vector is None else _checked(vector, variable)
+        for vector, variable in zip(vectors, variables, strict=True)
+    ]
+
+
+def _checked(vector, variable):
+    # The hint keeps the digits of Python floats for float64 variables.
+    vector = tf.convert_to_tensor(
+        vector, dtype_hint=as_tf_variable(variable).dtype
+    )
+    if not vector.shape.is_compatible_with(variable.shape):
+        raise ValueError(
+            "Each of `vectors` must have the shape of its variable. Received: "
+            f"a vector of shape {tuple(vector.shape)} for variable "
+            f"{variable_name(variable)} of shape {tuple(variable.shape)}."
+        )
+    return vector
+
+
+def as_dense(product, variable):
+    """A dense tensor; zeros where the Hessian has an empty row."""
+    variable = as_tf_variable(variable)
+    if product is None:
+        return tf.zeros(variable.shape, variable.dtype)
+    return tf.cast(tf.convert_to_tensor(product), variable.dtype)

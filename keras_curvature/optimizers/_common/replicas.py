@@ -1,0 +1,85 @@
+"""Sums over replicas, and conditions that hold on all of them."""
+
+import tensorflow as tf
+
+from keras_curvature.autodiff.variables import as_tf_variable
+
+
+def replica_count():
+    """Number of replicas whose gradients are summed for one step."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def sum_over_replicas(tensors):
+    """Each tensor summed over the replicas; None stays None."""
+    if replica_count() == 1:
+        return tensors
+    present = [t for t in tensors if t is not None]
+    summed = iter(
+        tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM, present
+        )
+    )
+    return [None if t is None else next(summed) for t in tensors]
+
+
+def cond_on_all_replicas(predicate, true_fn, false_fn, arguments):
+    """`true_fn(*arguments)` or `false_fn()`, chosen alike on every replica.
+
+    The functions act by their assignments and return nothing. A strategy that
+    updates variables by `merge_call` cannot do so in a `tf.cond` of one
+    replica: there the condition is placed around all replicas.
+    """
+    if (
+        not tf.distribute.has_strategy()
+        or tf.__internal__.distribute.strategy_supports_no_merge_call()
+    ):
+        tf.cond(
+            predicate,
+            _returning_nothing(true_fn, *arguments),
+            _returning_nothing(false_fn),
+        )
+        return
+
+    def across(strategy, predicate, *arguments):
+        predicate = strategy.experimental_local_results(predicate)[0]
+
+        def on_each(function, arguments=()):
+            strategy.extended.call_for_each_replica(function, args=arguments)
+
+        tf.cond(
+            predicate,
+            _returning_nothing(on_each, true_fn, arguments),
+            _returning_nothing(on_each, false_fn),
+        )
+
+    tf.distribute.get_replica_context().merge_call(
+        across, args=(predicate, *arguments)
+    )
+
+
+def _returning_nothing(function, *arguments):
+    def branch():
+        function(*arguments)
+        return tf.constant(0)
+
+    return branch
+
+
+def assign_on_replicas(variables, values):
+    """Gives variables values that every replica has computed alike."""
+    variables = [as_tf_variable(v) for v in variables]
+
+    def assign(strategy, variables, values):
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(
+                variable, _assign, args=(value,), group=False
+            )
+
+    tf.__internal__.distribute.interim.maybe_merge_call(
+        assign, tf.distribute.get_strategy(), variables, values
+    )
+
+
+def _assign(variable, value):
+    variable.assign(value)

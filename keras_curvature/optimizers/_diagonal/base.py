@@ -1,0 +1,250 @@
+"""What the optimizers with a moving diagonal of the Hessian share."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_curvature._checks import (
+    checked_integer,
+    checked_number,
+)
+from keras_curvature.autodiff.curvature_of import not_recorded
+from keras_curvature.optimizers._common.amortize import amortize
+from keras_curvature.optimizers._common.arguments import (
+    gradients_and_variables,
+    is_overwritten,
+)
+from keras_curvature.optimizers._common.replicas import (
+    replica_count,
+    sum_over_replicas,
+)
+from keras_curvature.optimizers._common.skipping import (
+    SkipsNonFiniteSteps,
+    all_finite,
+    all_finite_on_replicas,
+)
+
+
+class DiagonalCurvatureOptimizer(
+    SkipsNonFiniteSteps, keras.optimizers.Optimizer
+):
+    """Keeps moving averages of the gradient and of the Hessian's diagonal.
+
+    On every `update_period`-th step an estimate D of the diagonal enters
+
+        h ← beta_2 · h + (1 − beta_2) · φ(D)
+
+    and Keras's own step with the raw gradients follows, in which
+    `update_step` finds h in `self._diagonals`. A subclass gives φ by
+    `_curvature_moment`, and `self._estimator` in its `__init__`.
+    """
+
+    uses_curvature = True
+
+    def __init__(
+        self,
+        learning_rate,
+        beta_1,
+        beta_2,
+        epsilon,
+        update_period,
+        seed,
+        **kwargs,
+    ):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.beta_1 = checked_number("beta_1", beta_1, minimum=0, below=1)
+        self.beta_2 = checked_number("beta_2", beta_2, minimum=0, below=1)
+        self.epsilon = checked_number("epsilon", epsilon, minimum=0)
+        self.update_period = checked_integer(
+            "update_period", update_period, minimum=1
+        )
+        self.seed = checked_integer("seed", seed, minimum=0)
+
+    def _curvature_moment(self, estimate, variable):
+        """What of an estimate of the diagonal is averaged over the steps."""
+        raise NotImplementedError
+
+    def _diagonal_shape(self, variable):
+        return variable.shape
+
+    def build(self, variables):
+        if self.built:
+            return
+        variables = list(variables)
+        super().build(variables)
+        self._build_skipping()
+        self._momentums = [
+            None
+            if is_overwritten(variable)
+            else self.add_variable_from_reference(variable, name="momentum")
+            for variable in variables
+        ]
+        self._diagonals = self._add_assigned(
+            variables, "hessian_diagonal", self._diagonal_shape
+        )
+        self._accumulated = []
+        if self.gradient_accumulation_steps:
+            self._accumulated = self._add_assigned(
+                variables,
+                "hessian_accumulator",
+                lambda variable: variable.shape,
+            )
+        self._curvature_updates = self.add_variable(
+            shape=(),
+            dtype="int64",
+            aggregation="only_first_replica",
+            name="curvature_updates",
+        )
+
+    def _add_assigned(self, variables, name, shape_of):
+        """Variables that `apply` itself assigns, alike on every replica."""
+        return [
+            None
+            if is_overwritten(variable)
+            else self.add_variable(
+                shape=shape_of(variable),
+                dtype=variable.dtype,
+                aggregation="only_first_replica",
+                name=f"{name}_{index}",
+            )
+            for index, variable in enumerate(variables)
+        ]
+
+    def apply(self, grads, trainable_variables=None):
+        grads, variables, places = gradients_and_variables(
+            self, grads, trainable_variables
+        )
+        if not places:
+            super().apply(grads, variables)
+            return
+        compute = self._estimator.record(
+            self, [grads[i] for i in places], [variables[i] for i in places]
+        )
+        with not_recorded():
+            for i in places:
+                # Sums the duplicate rows of tf.IndexedSlices.
+                grads[i] = tf.convert_to_tensor(grads[i])
+            state, values, updated, finite = self._new_state(
+                compute, [variables[i] for i in places]
+            )
+            finite &= all_finite_on_replicas([grads[i] for i in places])
+
+            def step(grads, values, updated):
+                for variable, value in zip(state, values, strict=True):
+                    variable.assign(value)
+                self._curvature_updates.assign_add(tf.cast(updated, "int64"))
+                super(DiagonalCurvatureOptimizer, self).apply(grads, variables)
+
+            self._step_if(finite, step, (grads, values, updated))
+
+    def _new_state(self, compute, variables):
+        """The state that curvature changes, and its values after this step.
+
+        Returns also whether a new estimate is in it, and whether all of it is
+        finite.
+        """
+        places = [self._get_variable_index(v) for v in variables]
+        diagonals = [self._diagonals[i] for i in places]
+        due = self._is_due()
+        if replica_count() > 1 or self.gradient_accumulation_steps:
+            accumulated = self._accumulated and [
+                self._accumulated[i] for i in places
+            ]
+            return self._new_state_of_parts(
+                due, compute, variables, diagonals, accumulated
+            )
+
+        def update():
+            estimates = self._estimator.combine(compute())
+            moments = self._moments(diagonals, estimates, variables)
+            return [*moments, all_finite(moments)]
+
+        held = [diagonal.value for diagonal in diagonals]
+        *moments, finite = self._if_due(due, update, [*held, tf.constant(True)])
+        return diagonals, moments, due, finite
+
+    def _new_state_of_parts(
+        self, due, compute, variables, diagonals, accumulated
+    ):
+        """The same where a step is spread over replicas or micro-batches."""
+        nothing = [tf.zeros(v.shape, v.dtype) for v in variables]
+        parts = self._if_due(due, compute, nothing)
+        estimates = self._estimator.combine(sum_over_replicas(parts))
+        values = []
+        if accumulated:
+            steps = self.gradient_accumulation_steps
+            is_last = (self._iterations + 1) % steps == 0
+            estimates = [
+                total.value + estimate / steps
+                for total, estimate in zip(accumulated, estimates, strict=True)
+            ]
+            values = [
+                tf.where(is_last, tf.zeros_like(estimate), estimate)
+                for estimate in estimates
+            ]
+            due &= is_last
+        moments = self._moments(diagonals, estimates, variables)
+        values += [
+            tf.where(due, moment, diagonal.value)
+            for moment, diagonal in zip(moments, diagonals, strict=True)
+        ]
+        return [*accumulated, *diagonals], values, due, all_finite(values)
+
+    def _is_due(self):
+        """Whether this step takes a new estimate."""
+        if self.update_period == 1:
+            return tf.constant(True)
+        # Without any estimate (`iterations` set by hand) do not wait for one.
+        return tf.logical_or(
+            tf.equal(self.iterations % self.update_period, 0),
+            tf.equal(self._curvature_updates, 0),
+        )
+
+    def _if_due(self, due, compute, held):
+        if self.update_period == 1:
+            return compute()
+        return amortize(due, compute, held)
+
+    def _moments(self, diagonals, estimates, variables):
+        return [
+            diagonal
+            + (self._curvature_moment(estimate, variable) - diagonal)
+            * (1 - self.beta_2)
+            for diagonal, estimate, variable in zip(
+                diagonals, estimates, variables, strict=True
+            )
+        ]
+
+    def _epsilon_in(self, dtype):
+        """`epsilon`, but no 0 in `dtype`: 0 / 0 would not be a step."""
+        smallest = np.float16(6.2e-5) if dtype == "float16" else 1e-37
+        return tf.constant(max(self.epsilon, smallest), dtype)
+
+    def finalize_variable_values(self, var_list):
+        super().finalize_variable_values(var_list)
+        self._warn_of_skipped_steps(
+            "g or the estimate of H's diagonal",
+            "Lower the learning rate or, in float16, the loss scale.",
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "beta_1": self.beta_1,
+                "beta_2": self.beta_2,
+                "epsilon": self.epsilon,
+                "update_period": self.update_period,
+                "seed": self.seed,
+            }
+        )
+        return config
+
+
+def correction(beta, count):
+    """1 − βᶜ, what a moving average that began at 0 is too small by."""
+    # In float32 the difference of 1 and a power of 0.999 has three digits.
+    rate = math.log(beta) if beta else -math.inf
+    return -tf.math.expm1(rate * tf.cast(count, "float64"))

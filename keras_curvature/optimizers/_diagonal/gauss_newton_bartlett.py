@@ -1,0 +1,131 @@
+"""Estimates of the Gauss-Newton diagonal from sampled labels."""
+
+import tensorflow as tf
+
+from keras_curvature.autodiff.curvature_tape import CurvatureTape
+from keras_curvature.autodiff.variables import as_tf_variable, variable_name
+from keras_curvature.losses.sampled_scores import sampled_score
+from keras_curvature.optimizers._common.replicas import replica_count
+from keras_curvature.optimizers._diagonal.random import random_uniforms
+
+
+class GaussNewtonBartlett:
+    """Squared gradients with labels drawn from the model's own outputs.
+
+    For a loss Σ c_b · ℓ_b of negative log-likelihoods ℓ_b with coefficients
+    c_b, and labels ŷ_b drawn from the likelihood that the outputs f_b
+    describe, Bartlett's second identity gives
+
+        diag Σ c_b JᵀHJ = E[v ∘ v],  v = Σ √c_b ∇ℓ(f_b, ŷ_b)
+
+    With c_b = 1/B this is the paper's B · ĝ∘ĝ; sample weights, masks and
+    other reductions enter through c_b. The labels are a function of `seed`,
+    step and place in the global batch. Regularisers are no part of it.
+
+    References:
+        Liu et al., 2023, arXiv 2305.14342, algorithm 2.
+    """
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    def record(self, optimizer, gradients, variables):
+        """A function that computes this replica's parts of the estimate."""
+        tape = CurvatureTape.current()
+        if tape is None or tape.training_step is None:
+            raise RuntimeError(
+                '`estimator="gauss_newton_bartlett"` needs the outputs of the '
+                "model, which keras_curvature.Model, Sequential and "
+                "Functional give to their optimizer. Received: a step of "
+                "another model or loop. Build the model with keras_curvature."
+                'Model(inputs, outputs), or use estimator="hutchinson".'
+            )
+        with tape.stop_recording():
+            terms = tape.training_step.loss_terms()
+            scores = [sampled_score(term) for term in terms]
+            first_row = _first_row(terms[0].output)
+
+        def compute():
+            # Not `iterations`: each micro-batch has labels of its own.
+            draws = [
+                _Draws((self.seed, place), optimizer._iterations, first_row)
+                for place in range(len(terms))
+            ]
+            products = tape.differentiate(
+                [term.output for term in terms],
+                list(map(_cotangent, terms, scores, draws)),
+                [as_tf_variable(variable) for variable in variables],
+            )
+            return _dense(products, variables)
+
+        return compute
+
+    def combine(self, parts):
+        """The estimate from the sums of the parts over the replicas."""
+        return [tf.square(part) for part in parts]
+
+
+class _Draws:
+    """Uniform numbers by place in the global batch."""
+
+    def __init__(self, seed, step, first_row):
+        self.seed = seed
+        self.step = step
+        self.first_row = tf.cast(first_row, tf.int64)
+
+    def __call__(self, shape, dtype):
+        shape = tf.cast(shape, tf.int64)
+        first = self.first_row * tf.reduce_prod(shape[1:])
+        flat = random_uniforms(
+            self.seed, self.step, first, tf.reduce_prod(shape), dtype
+        )
+        return tf.reshape(flat, shape)
+
+
+def _cotangent(term, score, draws):
+    """√c · ∂ℓ/∂f for labels drawn from the outputs f of one term."""
+    output = tf.cast(term.output, term.loss.dtype)
+    coefficients = term.coefficients()
+    if not output.shape[:-1].is_compatible_with(coefficients.shape):
+        raise ValueError(
+            f"The loss {term.loss.name!r} must give one value for each row of "
+            "its output. Received: an output of shape "
+            f"{tuple(output.shape)} and losses of shape "
+            f"{tuple(coefficients.shape)}. Bring the targets into the shape "
+            "of the outputs."
+        )
+    score = tf.sqrt(coefficients)[..., None] * score(output, draws)
+    return tf.cast(score, term.output.dtype)
+
+
+def _first_row(output):
+    """How many samples of the global batch lie on earlier replicas."""
+    count = replica_count()
+    if count == 1:
+        return 0
+    context = tf.distribute.get_replica_context()
+    replicas = tf.range(count)
+    own = tf.equal(replicas, context.replica_id_in_sync_group)
+    sizes = context.all_reduce(
+        tf.distribute.ReduceOp.SUM,
+        tf.where(own, tf.shape(output)[0], 0),
+    )
+    return tf.reduce_sum(
+        tf.where(replicas < context.replica_id_in_sync_group, sizes, 0)
+    )
+
+
+def _dense(products, variables):
+    if all(product is None for product in products):
+        names = ", ".join(variable_name(v) for v in variables)
+        raise ValueError(
+            "The outputs of the model must depend on its variables. Received: "
+            f"outputs that depend on none of {names}."
+        )
+    return [
+        # An output that does not depend on the variable has no curvature.
+        tf.zeros(variable.shape, variable.dtype)
+        if product is None
+        else tf.cast(tf.convert_to_tensor(product), variable.dtype)
+        for product, variable in zip(products, variables, strict=True)
+    ]

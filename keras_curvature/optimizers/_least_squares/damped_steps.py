@@ -1,0 +1,62 @@
+"""Steps of damped least squares within trust regions."""
+
+import tensorflow as tf
+
+from keras_curvature.linalg import trust_region_step
+from keras_curvature.optimizers._least_squares.trials import Proposal
+
+
+class DampedSteps:
+    """Proposes d = −(AᵀA + λD²)⁻¹ Aᵀr with ‖D·d‖ within the trust radius.
+
+    Args:
+        system: A and r, an object of `keras_curvature.linalg`. Its float type
+            is that of the computation.
+        scaling: The diagonal of D, tensor of shape `(n,)`. Its float type is
+            that of the steps.
+        acceleration: Callable that maps `(system, D, z, damping, predicted)`
+            in the unknowns z = D·d, with the reduction of the loss that z
+            promises, to what is added to z, and whether the sum is to be
+            trusted; None to add nothing.
+
+    Attributes:
+        gradient: (AD⁻¹)ᵀr, tensor of shape `(n,)`.
+    """
+
+    def __init__(self, system, scaling, acceleration=None):
+        self._dtype = scaling.dtype
+        self._wide = system.gradient.dtype
+        self._scaling = tf.cast(scaling, self._wide)
+        self._system = system.scaled(self._scaling)
+        self._acceleration = acceleration
+        self.gradient = tf.cast(self._system.gradient, self._dtype)
+
+    def propose(self, attempt, radius, damping):
+        """A `Proposal` for a radius; the search for λ starts at `damping`."""
+        system = self._system
+        z, damping = trust_region_step(
+            system, tf.cast(radius, self._wide), tf.cast(damping, self._wide)
+        )
+        # −gᵀz − ½‖A·z‖² with (AᵀA + λI)z = −g (Moré, section 4).
+        slope = tf.reduce_sum(system.gradient * z)
+        predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
+        is_free = damping <= system.least_damping
+        length, is_trusted = tf.norm(z), True
+        if self._acceleration is not None:
+            bend, is_trusted = self._acceleration(
+                system, self._scaling, z, damping, predicted
+            )
+            z += bend
+        step, length, predicted, damping = (
+            tf.cast(t, self._dtype)
+            for t in (z / self._scaling, length, predicted, damping)
+        )
+        return Proposal(
+            step=step,
+            length=length,
+            radius=radius,
+            predicted=predicted,
+            is_free=is_free,
+            damping=damping,
+            is_trusted=is_trusted,
+        )

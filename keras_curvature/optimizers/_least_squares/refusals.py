@@ -1,0 +1,93 @@
+"""What optimizers that see the model refuse, at the first step."""
+
+import keras
+
+from keras_curvature.optimizers._common.replicas import replica_count
+
+
+def refuse_model(optimizer, step, may_mix_samples):
+    """Raises for what would make steps of least squares wrong.
+
+    Args:
+        optimizer: The optimizer, for the errors.
+        step: `TrainingStep`.
+        may_mix_samples: Bool, whether the outputs of a sample may depend on
+            the rest of the batch.
+    """
+    name = type(optimizer).__name__
+    if replica_count() > 1:
+        raise ValueError(
+            f"{name} runs on one device. Received: a strategy with "
+            f"{replica_count()} replicas. Train without a strategy."
+        )
+    overridden = type(step.model).compute_loss.__module__.split(".")[0]
+    if overridden not in ("keras_curvature", "keras"):
+        raise ValueError(
+            f"{name} takes only the loss of compile(). Received: "
+            f"{type(step.model).__name__} with its own compute_loss(). "
+            "Return residuals as outputs of the model and compile it "
+            "with loss='mse'."
+        )
+    for layer in step.model._flatten_layers():
+        reason = _inconstant(layer, may_mix_samples)
+        if reason:
+            raise ValueError(
+                f"{name} needs outputs that depend on the weights and on "
+                f"one sample alone. Received: layer {layer.name!r}, "
+                f"{reason}. Leave it out or set its `trainable` or rate "
+                "so that it is inactive."
+            )
+
+
+def refuse_variables(optimizer, variables):
+    """Raises for constraints and for mixed or narrow float types.
+
+    Returns:
+        The float type that all variables have.
+    """
+    for variable in variables:
+        if variable.constraint is not None:
+            raise ValueError(
+                f"{type(optimizer).__name__} needs variables without a "
+                "constraint: a projection would undo a part of the step that "
+                f"was judged. Received: a constraint on {variable.path}. "
+                "Write the bound into the model (for example softplus of a "
+                "free variable)."
+            )
+    dtypes = sorted({v.dtype for v in variables})
+    if len(dtypes) != 1 or dtypes[0] not in ("float32", "float64"):
+        raise ValueError(
+            "`trainable_variables` must all be float32 or all float64. "
+            f"Received: {', '.join(dtypes) or 'no variables'}."
+        )
+    return dtypes[0]
+
+
+def refuse_narrow(step, dtype):
+    """Raises where outputs or losses are rounded below the weights' dtype."""
+    outputs = {o.dtype.name for o in keras.tree.flatten(step.outputs)}
+    losses = {term.loss.dtype for term in step.loss_terms()}
+    if outputs | losses != {dtype}:
+        raise ValueError(
+            f"The outputs and the loss must be computed in {dtype}, as the "
+            f"weights are held. Received: outputs in {', '.join(outputs)} and "
+            f"a loss in {', '.join(losses)}. Call keras.config.set_floatx("
+            f"{dtype!r}) before the model is built, without a mixed dtype "
+            "policy."
+        )
+
+
+def _inconstant(layer, may_mix_samples):
+    """Why the outputs of a layer are no function of a sample, or None."""
+    is_normalizing = isinstance(layer, keras.layers.BatchNormalization)
+    if is_normalizing and layer.trainable and not may_mix_samples:
+        return "which mixes the samples of a batch in training"
+    for rate in ("rate", "dropout", "recurrent_dropout", "stddev"):
+        value = getattr(layer, rate, None)
+        if (
+            isinstance(value, float)
+            and value
+            and hasattr(layer, "seed_generator")
+        ):
+            return "which draws random numbers in training"
+    return None

@@ -1,0 +1,64 @@
+"""LevenbergMarquardt against NIST's certified parameters."""
+
+import importlib.util
+import pathlib
+
+import pytest
+
+from keras_curvature.optimizers import LevenbergMarquardt
+from tests.optimizers.least_squares.helpers import fit
+
+_EXAMPLE = pathlib.Path(__file__).parents[3] / "examples" / "nist.py"
+
+
+@pytest.fixture(scope="module")
+def nist():
+    """The module of the example, which holds the models."""
+    spec = importlib.util.spec_from_file_location("nist", _EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# MGH17 needs the most steps, some hundreds from its first starting point.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Chwirut1",
+        "Chwirut2",
+        "DanWood",
+        "ENSO",
+        "Gauss1",
+        "Gauss2",
+        "Gauss3",
+        "Hahn1",
+        "Kirby2",
+        "Lanczos1",
+        "Lanczos2",
+        "Lanczos3",
+        "MGH17",
+        "Misra1a",
+        "Misra1b",
+        "Misra1c",
+        "Misra1d",
+        "Nelson",
+        "Roszman1",
+    ],
+)
+def test_nist_parameters_are_right_to_nine_digits_from_both_starts(
+    name, nist, float64
+):
+    problem = nist.read_problem(name)
+    model = nist.Regression(nist.MODELS[name], len(problem.certified))
+    model.compile(LevenbergMarquardt(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    fresh = [variable.numpy() for variable in model.optimizer.variables]
+    for start in problem.starts:
+        model.b.assign(start)
+        for variable, value in zip(
+            model.optimizer.variables, fresh, strict=True
+        ):
+            variable.assign(value)
+        fit(model, problem.x, problem.y, steps=1000)
+        assert nist.correct_digits(model, problem.certified) >= 9
+        assert model.optimizer.stop_reason is not None
