@@ -37,7 +37,9 @@ def checked_number(
             if bound is not None
         ]
         rule = " ".join(["a finite number", " and ".join(bounds)]).strip()
-        raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
+        raise ValueError(
+            f"`{name}` must be {rule}. Received: {name}={value!r}."
+        )
     return float(value)
 
 
@@ -46,7 +48,7 @@ def checked_integer(name, value, minimum):
     valid = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not valid or value < minimum:
         raise ValueError(
-            f"`{name}` must be an integer ≥ {minimum}. Received: {value!r}."
+            f"`{name}` must be an integer ≥ {minimum}. Received: {name}={value!r}."
         )
     return int(value)
 
@@ -54,7 +56,9 @@ def checked_integer(name, value, minimum):
 def checked_flag(name, value):
     """The argument, if it is a bool."""
     if not isinstance(value, bool):
-        raise ValueError(f"`{name}` must be a bool. Received: {value!r}.")
+        raise ValueError(
+            f"`{name}` must be a bool. Received: {name}={value!r}."
+        )
     return value
 
 
@@ -63,6 +67,6 @@ def checked_choice(name, value, choices):
     if value not in choices:
         raise ValueError(
             f"`{name}` must be one of {', '.join(map(repr, choices))}. "
-            f"Received: {value!r}."
+            f"Received: {name}={value!r}."
         )
     return value

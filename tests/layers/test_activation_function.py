@@ -123,7 +123,7 @@ def test_bad_arguments_name_the_argument_and_the_way_out():
         (lambda: layers.LeakyReLU(None), "negative_slope=None"),
         (lambda: layers.LeakyReLU(float("nan")), "finite number"),
         (lambda: layers.ELU(alpha="2"), "alpha='2'"),
-        (lambda: layers.Sine(frequency=0.0), "must be positive"),
+        (lambda: layers.Sine(frequency=0.0), "finite number > 0"),
         (lambda: layers.Sine(frequency=float("inf")), "finite number"),
         (lambda: layers.GELU(approximate="tanh"), "True or False"),
         (lambda: Activation(3), "activation"),
