@@ -48,7 +48,8 @@ def checked_integer(name, value, minimum):
     valid = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not valid or value < minimum:
         raise ValueError(
-            f"`{name}` must be an integer ≥ {minimum}. Received: {name}={value!r}."
+            f"`{name}` must be an integer ≥ {minimum}. "
+            f"Received: {name}={value!r}."
         )
     return int(value)
 

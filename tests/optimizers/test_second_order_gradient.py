@@ -488,7 +488,10 @@ def test_a_loss_without_curvature_is_refused():
     "arguments, message",
     [
         ({"gradient_weight": -1}, "`gradient_weight` must be .* ≥ 0"),
-        ({"gradient_weight": None}, "`gradient_weight` .* Received: None"),
+        (
+            {"gradient_weight": None},
+            "`gradient_weight` .* Received: gradient_weight=None",
+        ),
         ({"curvature_weight": -0.1}, "`curvature_weight` must be .* ≥ 0"),
         ({"curvature_weight": float("nan")}, "`curvature_weight` .*nan"),
         ({"curvature_weight": float("inf")}, "`curvature_weight` .*inf"),
