@@ -1,18 +1,20 @@
-"""Shows how a solver gets on, and stops `fit` where it has converged."""
+"""A solver in a plain Keras model."""
 
-import keras
+from keras_curvature.optimizers.solver import Solver
+from keras_curvature.training.solver_callback import SolverCallback
 
 
-class SolverProgress(keras.callbacks.Callback):
+class SolverProgress(SolverCallback):
     """Logs of a solver, and the end of `fit` at convergence.
 
-    For `LBFGS`, `NewtonCG`, `LevenbergMarquardt` and `GaussNewton`.
+    For plain Keras models that are trained by `LBFGS` or `NewtonCG`;
+    `keras_curvature.Model` and `Sequential` do the same without it.
 
-    Adds the entries of `optimizer.progress` to the logs and the history of
-    each epoch: accepted loss, gradient norm, evaluations, accepted steps, and
-    what else the solver has: step length, trust radius, CG iterations, Hessian
-    products. Stops `fit` when the solver has converged, with the reason in
-    `optimizer.stop_reason` and in `history["stop_reason"]`.
+    Adds `optimizer.progress` to the logs and the history of each epoch, and
+    ends `fit` with the run of the solver, with the `StopReason` in
+    `optimizer.stop_reason` and in `history["stop_reason"]`. A run that cannot
+    go on raises `SolverError` at that step. Interrupted (Ctrl-C), the model
+    has the accepted point.
 
     Between the epochs, while `fit` validates and in the callbacks that follow
     this one in the list, the model has the accepted point instead of the next
@@ -45,28 +47,9 @@ class SolverProgress(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        if not hasattr(model.optimizer, "restore_accepted_point"):
+        if not isinstance(model.optimizer, Solver):
             raise TypeError(
                 "SolverProgress needs a model that is compiled with LBFGS, "
                 "NewtonCG, LevenbergMarquardt or GaussNewton. Received: "
                 f"{type(model.optimizer).__name__}."
             )
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.model.optimizer.restore_trial()
-
-    def on_test_begin(self, logs=None):
-        self.model.optimizer.restore_accepted_point()
-
-    def on_epoch_end(self, epoch, logs=None):
-        optimizer = self.model.optimizer
-        optimizer.restore_accepted_point()
-        if logs is not None:
-            logs.update(optimizer.progress)
-        if optimizer.converged:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs=None):
-        reason = self.model.optimizer.stop_reason
-        if reason is not None:
-            self.model.history.history["stop_reason"] = [reason]

@@ -8,7 +8,9 @@ from keras_curvature.optimizers.newton_cg import NewtonCG
 from keras_curvature.optimizers.second_order_gradient import (
     SecondOrderGradient,
 )
+from keras_curvature.optimizers.solver import Solver, SolverError
 from keras_curvature.optimizers.sophia import Sophia
+from keras_curvature.optimizers.stop_reason import StopReason
 
 __all__ = [
     "LBFGS",
@@ -17,5 +19,8 @@ __all__ = [
     "LevenbergMarquardt",
     "NewtonCG",
     "SecondOrderGradient",
+    "Solver",
+    "SolverError",
     "Sophia",
+    "StopReason",
 ]

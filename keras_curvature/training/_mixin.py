@@ -1,23 +1,37 @@
-"""A training step under an outer tape."""
+"""A Keras model whose training step is differentiated again."""
+
+import inspect
 
 import keras
 
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
+from keras_curvature.optimizers.solver import Solver
 from keras_curvature.training._keras import (
     call_in_training,
     track_loss,
     training_loss,
 )
+from keras_curvature.training.solver_callback import SolverCallback, watched
 from keras_curvature.training.training_step import TrainingStep
 
 
 class CurvatureTrainStep:
-    """Opens a `CurvatureTape` around the training step of a Keras model."""
+    """Gives an optimizer what Keras does not: curvature, or the whole step.
+
+    It looks for three things in the optimizer that the model is compiled
+    with:
+
+    - `uses_curvature`, a bool: the training step is recorded by a
+      `CurvatureTape`, from which `curvature_of` takes its products;
+    - `train_on(step)`, a method: it is given the `TrainingStep` instead of
+      gradients, moves the weights itself and returns the loss before that;
+    - `Solver`, the base class: `fit` ends with its run.
+    """
 
     def train_step(self, data):
         _refuse_loss_scale(self.optimizer)
-        if _minimizes_models(self.optimizer):
-            return self._minimizing_step(data)
+        if _takes_steps(self.optimizer):
+            return self._step_without_gradients(data)
         if not _needs_curvature(self.optimizer):
             return super().train_step(data)
         with CurvatureTape() as tape:
@@ -26,36 +40,33 @@ class CurvatureTrainStep:
                 tape.loss_scale = lambda: optimizer.dynamic_scale.value
             return super().train_step(data)
 
-    def _minimizing_step(self, data):
+    def _step_without_gradients(self, data):
         """A step of an optimizer that sees the model, not its gradients."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = call_in_training(self, x)
+        # Keras resolves the losses of compile() when it first computes them.
         loss = training_loss(self, x, y, y_pred, sample_weight)
-        track_loss(self, loss, x)
         step = TrainingStep(self, x, y, y_pred, sample_weight, loss)
-        logs = self.optimizer.minimize_on(step)
-        return {**self.compute_metrics(x, y, y_pred, sample_weight), **logs}
+        track_loss(self, self.optimizer.train_on(step), x)
+        return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def make_train_function(self, force=False):
-        known = self.train_function
         super().make_train_function(force)
-        if _minimizes_models(self.optimizer) and (
-            self.train_function is not known
-        ):
-            self.train_function = self._stopping(self.train_function)
+        if isinstance(self.optimizer, Solver):
+            self.train_function = watched(self.train_function, self)
 
-    def _stopping(self, train_function):
-        """The same function, which ends `fit` where the optimizer has."""
-
-        def function(iterator):
-            logs = train_function(iterator)
-            if self.optimizer.has_stopped():
-                self.stop_training = True
-                reason = self.optimizer.stop_reason
-                self.history.history["stop_reason"] = [reason]
-            return logs
-
-        return function
+    def fit(self, *args, **kwargs):
+        if not isinstance(getattr(self, "optimizer", None), Solver):
+            return super().fit(*args, **kwargs)
+        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
+        given = dict(given.arguments)
+        del given["self"]
+        given["callbacks"] = _with_solver_callback(self, given.get("callbacks"))
+        try:
+            return super().fit(**given)
+        except KeyboardInterrupt:
+            self.optimizer.restore_accepted_point()
+            raise
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -77,16 +88,32 @@ def _needs_curvature(optimizer):
     return getattr(optimizer, "uses_curvature", False)
 
 
-def _minimizes_models(optimizer):
-    """Whether it takes whole training steps: `minimize_on(training_step)`."""
-    return hasattr(optimizer, "minimize_on")
+def _takes_steps(optimizer):
+    return hasattr(optimizer, "train_on")
+
+
+def _with_solver_callback(model, callbacks):
+    """The callbacks of a `fit`, with one that looks after the solver first."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        present = callbacks.callbacks
+    else:
+        present = keras.tree.flatten(callbacks) if callbacks else []
+    if any(isinstance(c, SolverCallback) for c in present):
+        return callbacks
+    ours = SolverCallback()
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        ours.set_model(model)
+        present.insert(0, ours)
+        return callbacks
+    return [ours, *present]
 
 
 def _refuse_loss_scale(optimizer):
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return
-    if _minimizes_models(optimizer.inner_optimizer):
-        name = type(optimizer.inner_optimizer).__name__
+    inner = optimizer.inner_optimizer
+    if isinstance(inner, Solver) or _takes_steps(inner):
+        name = type(inner).__name__
         raise ValueError(
             f"{name} cannot be wrapped in a LossScaleOptimizer, as Keras does "
             "under the dtype policy 'mixed_float16': losses of half precision "

@@ -1,0 +1,99 @@
+"""Why a solver stopped."""
+
+import enum
+
+
+class StopReason(str, enum.Enum):
+    """Why a run of a solver ended, as its `stop_reason`.
+
+    Members are strings, to compare and to store; `str(reason)` is the sentence
+    for a reader.
+
+    Example:
+
+    ```python
+    from keras_curvature.optimizers import StopReason
+
+    reason = StopReason.PRECISION
+    reason == "precision", reason.is_error  # True, False
+    print(reason)  # No step lowers the loss any further at this precision.
+    ```
+    """
+
+    GRADIENT_TOLERANCE = "gradient_tolerance"
+    STEP_TOLERANCE = "step_tolerance"
+    LOSS_TOLERANCE = "loss_tolerance"
+    PRECISION = "precision"
+    LOSS_CHANGED = "loss_changed"
+    NON_FINITE = "non_finite"
+    MIXED_SAMPLES = "mixed_samples"
+    NEGATIVE_WEIGHTS = "negative_weights"
+
+    @property
+    def sentence(self):
+        """What happened and, for an error, what to do about it."""
+        return _SENTENCES[self]
+
+    @property
+    def is_error(self):
+        """Whether the run cannot go on, rather than has converged."""
+        return self in _ERRORS
+
+    @property
+    def code(self):
+        """The number that stands for it in the state of a solver, from 1."""
+        return list(StopReason).index(self) + 1
+
+    @staticmethod
+    def of_code(code):
+        """The reason with this code; None for 0, a run that goes on."""
+        return list(StopReason)[code - 1] if code else None
+
+    def __str__(self):
+        return self.sentence
+
+
+# The code of a run that goes on.
+RUNNING = 0
+_ERRORS = {
+    StopReason.LOSS_CHANGED,
+    StopReason.NON_FINITE,
+    StopReason.MIXED_SAMPLES,
+    StopReason.NEGATIVE_WEIGHTS,
+}
+_SENTENCES = {
+    StopReason.GRADIENT_TOLERANCE: (
+        "The gradient is within `gradient_tolerance`."
+    ),
+    StopReason.STEP_TOLERANCE: "The step is within `step_tolerance`.",
+    StopReason.LOSS_TOLERANCE: (
+        "The loss changed by less than `loss_tolerance`."
+    ),
+    StopReason.PRECISION: (
+        "No step lowers the loss any further at this precision."
+    ),
+    StopReason.LOSS_CHANGED: (
+        "The loss at the same weights was another one when it was evaluated "
+        "again. This optimizer needs the same deterministic loss in every "
+        "step. Use the whole data as one batch, `fit(batch_size=len(x), "
+        "shuffle=False)`; or set `gradient_accumulation_steps` to the number "
+        "of batches in an epoch, with shuffle=False and batches of equal "
+        "size; and leave out Dropout, noise and random augmentation."
+    ),
+    StopReason.NON_FINITE: (
+        "The loss or its gradient is not finite at the weights that the model "
+        "has. Look for NaN or infinite values in the data, or start from "
+        "smaller weights."
+    ),
+    StopReason.MIXED_SAMPLES: (
+        "The outputs for a batch differ from those for its samples one by "
+        "one, but this optimizer takes the Jacobian of each sample alone. "
+        "Look for a layer that mixes samples or draws random numbers in "
+        "training, or use keras_curvature.optimizers.GaussNewton, which "
+        "differentiates the batch as a whole."
+    ),
+    StopReason.NEGATIVE_WEIGHTS: (
+        "A sample weight, class weight or loss weight is negative, so that "
+        "the loss is no sum of squares. Give weights ≥ 0."
+    ),
+}
