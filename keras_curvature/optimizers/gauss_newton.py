@@ -1,6 +1,7 @@
 """The Gauss-Newton method, without matrices, as a Keras optimizer."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import (
@@ -9,12 +10,15 @@ from keras_curvature._checks import (
 )
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.linalg import steihaug
-from keras_curvature.optimizers._least_squares.base import LeastSquaresOptimizer
+from keras_curvature.optimizers._least_squares.base import (
+    LeastSquaresSolver,
+    Proposals,
+)
 from keras_curvature.optimizers._least_squares.trials import Proposal
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
-class GaussNewton(LeastSquaresOptimizer):
+class GaussNewton(LeastSquaresSolver):
     """Gauss–Newton steps by conjugate gradients within a trust region.
 
         d ≈ argmin ∇Lᵀd + ½ dᵀ(JᵀH_L J)d,  ‖d‖ ≤ trust radius
@@ -43,6 +47,8 @@ class GaussNewton(LeastSquaresOptimizer):
             ‖w‖. Defaults to `1.0`.
         max_attempts: Int ≥ 1, trial steps on one path; each has a quarter of
             the radius before. Defaults to `5`.
+        mini_batches: Whether batches change from step to step on purpose.
+            `False` warns once where they do. Defaults to `False`.
         gradient_tolerance: Float ≥ 0. `fit` ends when
             ‖∇L‖ ≤ gradient_tolerance·√(2L). Defaults to `0.0`.
         step_tolerance: Float ≥ 0. `fit` ends after a step of
@@ -51,7 +57,7 @@ class GaussNewton(LeastSquaresOptimizer):
             actual reductions of the loss are within this fraction of it.
             Defaults to `0.0`. With all three 0 it ends where rounding does
             not let the loss be lowered further.
-        name: String. Defaults to the snake-case class name.
+        name: String. Defaults to `"gauss_newton"`.
 
     Raises:
         ValueError: if an argument breaks its rule; at the first step as for
@@ -88,9 +94,11 @@ class GaussNewton(LeastSquaresOptimizer):
     def __init__(
         self,
         cg_tolerance=0.1,
+        *,
         max_cg_iterations=100,
         initial_trust_radius=1.0,
         max_attempts=5,
+        mini_batches=False,
         gradient_tolerance=0.0,
         step_tolerance=0.0,
         loss_tolerance=0.0,
@@ -98,13 +106,14 @@ class GaussNewton(LeastSquaresOptimizer):
         **kwargs,
     ):
         super().__init__(
-            initial_trust_radius,
-            max_attempts,
-            gradient_tolerance,
-            step_tolerance,
-            loss_tolerance,
-            name,
-            **kwargs,
+            initial_trust_radius=initial_trust_radius,
+            max_attempts=max_attempts,
+            gradient_tolerance=gradient_tolerance,
+            step_tolerance=step_tolerance,
+            loss_tolerance=loss_tolerance,
+            mini_batches=mini_batches,
+            name=name,
+            options=kwargs,
         )
         self.cg_tolerance = checked_number(
             "cg_tolerance", cg_tolerance, above=0, below=1
@@ -113,50 +122,30 @@ class GaussNewton(LeastSquaresOptimizer):
             "max_cg_iterations", max_cg_iterations, minimum=1
         )
 
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        self._first_gradient_norm = self._scalar("first_gradient_norm")
+    def _method_shapes(self, size):
+        return {
+            "first_gradient_norm": ((), None),
+            "cg_iterations": ((), "int32"),
+        }
 
-    def _minimize(self, objective, variables):
-        form, curvature = objective.form, objective.curvature
-        curvature = 0 if curvature is None else curvature
+    def _propose(self, objective, variables, state, form):
         linearization = Linearization(
             lambda: objective.outputs_of(objective.inputs),
             variables,
             unconnected_gradients="zero",
         )
-
-        def pull(cotangents):
-            return objective.flatten(
-                linearization.vector_jacobian_product(cotangents)
-            )
-
-        def product(vector):
-            pushed = linearization.jacobian_vector_product(
-                objective.unflatten(vector)
-            )
-            return pull(form.pull(form.push(pushed))) + curvature * vector
-
-        gradient = pull(form.pull(form.residuals))
-        gradient += curvature * objective.weights
-        norm = tf.norm(objective.weights)
-        trial, iterations = self._on_path(objective, product, gradient, norm)
-        self._set_status(objective, trial, tf.norm(gradient), norm)
-        return trial, {"cg_iterations": iterations}
-
-    def _on_path(self, objective, product, gradient, norm):
-        """A trial of the points where one CG path leaves smaller regions."""
-        gradient_norm = tf.norm(gradient)
-        first = tf.where(
-            self._first_gradient_norm > 0,
-            self._first_gradient_norm.value,
-            gradient_norm,
+        gradient, product = _gradient_and_product(objective, linearization)
+        norm, gradient_norm = tf.norm(objective.weights), tf.norm(gradient)
+        first = state["first_gradient_norm"]
+        first = tf.where(first > 0, first, gradient_norm)
+        radius = state["trust_radius"]
+        radius = tf.where(
+            radius > 0,
+            radius,
+            self.initial_trust_radius * tf.where(norm > 0, norm, 1),
         )
-        self._first_gradient_norm.assign(first)
-        radii = self._trust_radius(norm) * 0.25 ** tf.range(
-            self.max_attempts, dtype=gradient.dtype
+        radii = radius * tf.constant(0.25, norm.dtype) ** tf.range(
+            self.max_attempts, dtype=norm.dtype
         )
         path = steihaug(
             product,
@@ -164,25 +153,26 @@ class GaussNewton(LeastSquaresOptimizer):
             radii,
             tf.minimum(
                 tf.sqrt(gradient_norm / first),
-                tf.cast(self.cg_tolerance, gradient.dtype),
+                tf.constant(self.cg_tolerance, norm.dtype),
             ),
             self.max_cg_iterations,
         )
+        return Proposals(
+            propose=_points_of(path, radii),
+            norm=norm,
+            gradient=gradient_norm,
+            kept={
+                "first_gradient_norm": first,
+                "cg_iterations": path.iterations,
+            },
+            is_mixed=_differs(linearization.outputs, objective.outputs),
+        )
 
-        def propose(attempt, radius, damping):
-            return Proposal(
-                step=path.steps[attempt],
-                length=path.lengths[attempt],
-                radius=radii[attempt],
-                predicted=-(
-                    path.slopes[attempt] + path.curvatures[attempt] / 2
-                ),
-                is_free=path.lengths[attempt] < 0.99 * radii[attempt],
-                damping=damping,
-            )
-
-        trial = self._try_steps(objective, propose, norm)
-        return trial, path.iterations
+    def _progress(self):
+        return {
+            **super()._progress(),
+            "cg_iterations": self._state["cg_iterations"],
+        }
 
     def get_config(self):
         return {
@@ -190,3 +180,47 @@ class GaussNewton(LeastSquaresOptimizer):
             "cg_tolerance": self.cg_tolerance,
             "max_cg_iterations": self.max_cg_iterations,
         }
+
+
+def _gradient_and_product(objective, linearization):
+    """∇L, and the function v ↦ (JᵀH_L J)·v, both with the penalty."""
+    form, penalty = objective.form, objective.penalty
+    penalty = 0 if penalty is None else penalty
+
+    def pull(cotangents):
+        return objective.flatten(
+            linearization.vector_jacobian_product(cotangents)
+        )
+
+    def product(vector):
+        pushed = linearization.jacobian_vector_product(
+            objective.unflatten(vector)
+        )
+        return pull(form.pull(form.push(pushed))) + penalty * vector
+
+    gradient = pull(form.pull(form.residuals)) + penalty * objective.weights
+    return gradient, product
+
+
+def _points_of(path, radii):
+    """The points where one CG path leaves smaller and smaller regions."""
+
+    def propose(attempt, radius, damping):
+        length, radius = path.lengths[attempt], radii[attempt]
+        return Proposal(
+            step=path.steps[attempt],
+            length=length,
+            radius=radius,
+            predicted=-(path.slopes[attempt] + path.curvatures[attempt] / 2),
+            is_free=length < 0.99 * radius,
+            damping=damping,
+        )
+
+    return propose
+
+
+def _differs(outputs, others):
+    """Whether a second pass at the same weights gave other outputs."""
+    epsilon = np.finfo(outputs.dtype.as_numpy_dtype).eps
+    difference = tf.reduce_max(tf.abs(outputs - others))
+    return difference > epsilon**0.5 * tf.reduce_max(tf.abs(others))

@@ -8,7 +8,10 @@ from keras_curvature._checks import (
     checked_flag,
     checked_integer,
 )
-from keras_curvature.optimizers._least_squares.base import LeastSquaresOptimizer
+from keras_curvature.optimizers._least_squares.base import (
+    LeastSquaresSolver,
+    Proposals,
+)
 from keras_curvature.optimizers._least_squares.damped_steps import DampedSteps
 from keras_curvature.optimizers._least_squares.geodesic import (
     geodesic_acceleration,
@@ -19,19 +22,19 @@ from keras_curvature.optimizers._least_squares.jacobian_systems import (
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16
-# Below so many, the size of the matrix to factorise matters little, nor that
+# Below so many, the size of the matrix to factorize matters little, nor that
 # it is made in float64.
 _DUAL_WEIGHTS = 256
-# What a step leaves of the column norms before it. Never to forget (Moré) is
-# slow once the norms fall by orders of magnitude; to keep nothing lets a
-# column that vanishes carry its weight away.
+# Decay of the running maximum of column norms per step. 1 (Moré) is slow once
+# norms fall by orders of magnitude; 0 lets the scale of a vanishing column
+# collapse.
 _MEMORY = 0.99
 # Entries of the Jacobian that are held at once: 128 MiB in float64.
 _SLICE_ENTRIES = 2**24
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
-class LevenbergMarquardt(LeastSquaresOptimizer):
+class LevenbergMarquardt(LeastSquaresSolver):
     """Damped Gauss–Newton steps from exact Jacobians of each sample.
 
     With the residuals r(w) of the batch and their Jacobian A the step is
@@ -50,7 +53,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     outputs are residuals, with loss `"mse"`), small networks. It needs a
     `keras_curvature.Model` or `Sequential`. With the whole data as one batch
     `fit` ends by itself, and `stop_reason` says why; with mini-batches, which
-    work too, it does not. On CPUs XLA factorises matrices some ten times
+    work too, it does not. On CPUs XLA factorizes matrices some ten times
     slower than TensorFlow: leave `jit_compile` out.
 
     Losses: mean squared error; binary, categorical and sparse categorical
@@ -59,11 +62,21 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     other than squares are those of their Gauss–Newton form (`AᵀA = JᵀH_L J`,
     `Aᵀr = ∇L`).
 
+    With `geodesic_acceleration` each step d is bent along the path on which the
+    outputs change linearly, by half of its acceleration
+
+        a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
+
+    with y″ the second derivative of the outputs y along d. A step with
+    ‖D·a‖ > 0.75·‖D·d‖ is not taken. On networks the loss is often lower by
+    orders of magnitude after as many steps. The model is differentiated three
+    times more for each trial, so all layers need exact second derivatives.
+
     Args:
         linear_solver: How the step is computed. `"cholesky"`: normal
             equations AᵀA, below 256 weights in float64. `"dual"`: AAᵀ, for
             fewer residuals than weights. `"qr"`: orthogonal
-            triangularisation, which does not square the condition number of
+            triangularization, which does not square the condition number of
             A. `"auto"`: QR up to 16 weights, dual from 256 weights where
             there are fewer residuals, else Cholesky. Defaults to `"auto"`.
         scaling: `"marquardt"`: D holds the largest recent norm of each
@@ -71,11 +84,16 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             depend on the units of the weights. `"identity"`: D = I,
             in float64 often faster on networks, whose weights have like
             units. Defaults to `"marquardt"`.
+        geodesic_acceleration: Whether steps are bent, see above. Not for the
+            dual solver, which `"auto"` then leaves out. Defaults to `False`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Larger ones are quicker from starts near the solution;
             networks may leap into a poor minimum. Defaults to `1.0`.
         max_attempts: Int ≥ 1, trial steps for one Jacobian. Defaults to
             `10`.
+        mini_batches: Whether batches change from step to step on purpose.
+            `False` warns once where they do, because each step then fits its
+            own batch and not the data. Defaults to `False`.
         slice_size: Int ≥ 1 or None. Number of samples whose Jacobian is held
             at once, which bounds the memory. None: as many as have 2²⁴
             entries. Defaults to `None`.
@@ -87,18 +105,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             actual relative reductions of the loss are within this. Defaults
             to `0.0`. With all three 0 it ends where rounding does not let
             the loss be lowered further.
-        geodesic_acceleration: Bool. Adds to each step d half of the
-            acceleration of the path on which the outputs change linearly,
-
-                a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
-
-            with y″ the second derivative of the outputs y along d. A step
-            with ‖D·a‖ > 0.75·‖D·d‖ is not taken. On networks the loss is
-            often lower by orders of magnitude after as many steps. The model
-            is differentiated three times more for each trial, so all layers
-            need exact second derivatives. Not for the dual solver, which
-            `"auto"` then leaves out. Defaults to `False`.
-        name: String. Defaults to the snake-case class name.
+        name: String. Defaults to `"levenberg_marquardt"`.
 
     Raises:
         ValueError: if an argument breaks its rule; at the first step, if a
@@ -140,25 +147,28 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
     def __init__(
         self,
         linear_solver="auto",
+        *,
         scaling="marquardt",
+        geodesic_acceleration=False,
         initial_trust_radius=1.0,
         max_attempts=10,
         slice_size=None,
+        mini_batches=False,
         gradient_tolerance=0.0,
         step_tolerance=0.0,
         loss_tolerance=0.0,
-        geodesic_acceleration=False,
         name=None,
         **kwargs,
     ):
         super().__init__(
-            initial_trust_radius,
-            max_attempts,
-            gradient_tolerance,
-            step_tolerance,
-            loss_tolerance,
-            name,
-            **kwargs,
+            initial_trust_radius=initial_trust_radius,
+            max_attempts=max_attempts,
+            gradient_tolerance=gradient_tolerance,
+            step_tolerance=step_tolerance,
+            loss_tolerance=loss_tolerance,
+            mini_batches=mini_batches,
+            name=name,
+            options=kwargs,
         )
         self.linear_solver = checked_choice(
             "linear_solver", linear_solver, ("auto", "cholesky", "dual", "qr")
@@ -182,74 +192,63 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
                 "slice_size", slice_size, minimum=1
             )
 
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        self._column_norms = self.add_variable(
-            shape=(self.size,),
-            dtype=self.dtype,
-            aggregation="only_first_replica",
-            name="largest_column_norms",
-        )
+    def _method_shapes(self, size):
+        return {"column_norms": ((size,), None)}
 
-    def _minimize(self, objective, variables):
-        trial = self._by_shape(objective, variables)
-        return trial, {"damping": trial.damping}
-
-    def _by_shape(self, objective, variables):
-        """A trial by the solver that suits the numbers of rows and weights."""
-
-        def by(solver):
-            return self._trial(objective, variables, solver)
-
+    def _by_form(self, objective, step):
+        """The step by the solver that suits the numbers of rows and weights."""
+        size = objective.weights.shape[0]
         if self.linear_solver != "auto":
-            return by(self.linear_solver)
-        if self.size <= _QR_WEIGHTS:
-            return by("qr")
-        if self.size < _DUAL_WEIGHTS or self.geodesic_acceleration:
-            return by("cholesky")
-        if objective.curvature is not None:
+            return step(self.linear_solver)
+        if size <= _QR_WEIGHTS:
+            return step("qr")
+        if size < _DUAL_WEIGHTS or self.geodesic_acceleration:
+            return step("cholesky")
+        if objective.penalty is not None:
             # A penalty adds a row for each weight.
-            return by("cholesky")
+            return step("cholesky")
         return tf.cond(
-            tf.size(objective.form.residuals) < self.size,
-            lambda: by("dual"),
-            lambda: by("cholesky"),
+            tf.size(objective.form.residuals) < size,
+            lambda: step("dual"),
+            lambda: step("cholesky"),
         )
 
-    def _trial(self, objective, variables, solver):
+    def _propose(self, objective, variables, state, form):
+        size, dtype = objective.weights.shape[0], objective.weights.dtype
         slice_size = self.slice_size or max(
-            1, _SLICE_ENTRIES // (objective.outputs.shape[1] * self.size)
+            1, _SLICE_ENTRIES // max(1, objective.outputs.shape[1] * size)
         )
-        # In float32 normal equations would keep three digits.
-        dtype = "float64" if self.size < _DUAL_WEIGHTS else self.dtype
         system, is_mixed = jacobian_system(
-            objective, variables, solver, slice_size, dtype
+            objective,
+            variables,
+            form,
+            slice_size,
+            # In float32 normal equations would keep three digits.
+            "float64" if size < _DUAL_WEIGHTS else dtype,
         )
         acceleration = None
         if self.geodesic_acceleration:
             acceleration = geodesic_acceleration(
                 objective, variables, slice_size
             )
-        scaling = self._new_scaling(system)
-        steps = DampedSteps(system, scaling, acceleration)
-        norm = tf.norm(scaling * objective.weights)
-        trial = self._try_steps(objective, steps.propose, norm)
-        largest = tf.reduce_max(tf.abs(steps.gradient))
-        self._set_status(objective, trial, largest, norm, is_mixed)
-        return trial
-
-    def _new_scaling(self, system):
-        """The diagonal of D."""
-        if self.scaling == "identity":
-            return tf.ones((self.size,), self.dtype)
-        norms = tf.cast(system.column_norms, self.dtype)
-        largest = tf.maximum(_MEMORY * self._column_norms.value, norms)
-        self._column_norms.assign(
-            tf.where(tf.math.is_finite(norms), largest, self._column_norms)
+        norms = tf.maximum(
+            tf.constant(_MEMORY, dtype) * state["column_norms"],
+            tf.cast(system.column_norms, dtype),
         )
-        return tf.where(largest > 0, largest, tf.ones_like(largest))
+        scaling = tf.ones_like(norms)
+        if self.scaling == "marquardt":
+            scaling = tf.where(norms > 0, norms, scaling)
+        steps = DampedSteps(system, scaling, acceleration)
+        return Proposals(
+            propose=steps.propose,
+            norm=tf.norm(scaling * objective.weights),
+            gradient=tf.reduce_max(tf.abs(steps.gradient)),
+            kept={"column_norms": norms},
+            is_mixed=is_mixed,
+        )
+
+    def _progress(self):
+        return {**super()._progress(), "damping": self._state["damping"]}
 
     def get_config(self):
         return {

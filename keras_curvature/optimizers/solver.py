@@ -105,6 +105,9 @@ class Solver(keras.optimizers.Optimizer):
         if reason is not None and reason.is_error:
             raise SolverError(f"{self.name}: {reason.sentence}", reason)
 
+    def warn(self):
+        """Warns, once, of what the run has noticed and a user should know."""
+
     def reset(self):
         """Forgets the run; the next step begins one from the model's weights.
 

@@ -25,6 +25,7 @@ class SolverCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         solver = self.model.optimizer
         solver.restore_accepted_point()
+        solver.warn()
         if logs is not None:
             logs.update(solver.progress)
 

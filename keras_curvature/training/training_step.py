@@ -66,6 +66,12 @@ class TrainingStep:
             self.model, self.inputs if inputs is None else inputs
         )
 
+    @property
+    def has_own_loss(self):
+        """Whether the model's class computes more than the compiled loss."""
+        own = type(self.model).compute_loss.__module__
+        return own.split(".")[0] not in ("keras_curvature", "keras")
+
     def with_outputs(self, outputs):
         """The same step with other outputs and without their loss."""
         return dataclasses.replace(self, outputs=outputs, loss=None)

@@ -113,7 +113,7 @@ def test_step_solves_the_dense_gauss_newton_system(kind, float64, rng):
     model.compile(GaussNewton(cg_tolerance=1e-10, max_cg_iterations=500), loss)
     before = flat_weights(model)
     history = fit(model, x, y, 1)
-    assert history["accepted"] == [1.0]
+    assert history["accepted_steps"] == [1]
     step = flat_weights(model) - before
     np.testing.assert_allclose(step, expected, rtol=1e-5, atol=1e-9)
 
@@ -129,7 +129,7 @@ def test_small_network_is_fitted_until_its_tolerance(float64, rng):
     )
     model.compile(GaussNewton(gradient_tolerance=1e-3), "mse")
     history = fit(model, x, np.sin(3 * x), 400)
-    assert "gradient" in history["stop_reason"][0]
+    assert history["stop_reason"] == ["gradient_tolerance"]
     assert model.evaluate(x, np.sin(3 * x), verbose=0) < 1e-5
 
 
@@ -176,7 +176,17 @@ def test_resumed_training_is_the_uninterrupted_one(float64, rng, tmp_path):
 
 
 def test_config_holds_every_setting():
-    optimizer = GaussNewton(0.2, 7, 3.0, 4, 1e-3, 1e-4, 1e-5, name="gn")
+    optimizer = GaussNewton(
+        0.2,
+        max_cg_iterations=7,
+        initial_trust_radius=3.0,
+        max_attempts=4,
+        mini_batches=True,
+        gradient_tolerance=1e-3,
+        step_tolerance=1e-4,
+        loss_tolerance=1e-5,
+        name="gn",
+    )
     config = optimizer.get_config()
     assert GaussNewton.from_config(config).get_config() == config
     assert config == {
@@ -184,6 +194,7 @@ def test_config_holds_every_setting():
         "max_cg_iterations": 7,
         "initial_trust_radius": 3.0,
         "max_attempts": 4,
+        "mini_batches": True,
         "gradient_tolerance": 1e-3,
         "step_tolerance": 1e-4,
         "loss_tolerance": 1e-5,

@@ -83,7 +83,17 @@ def test_resumed_training_is_the_uninterrupted_one(float64, rng, tmp_path):
 
 def test_config_holds_every_setting():
     optimizer = LevenbergMarquardt(
-        "qr", "identity", 3.0, 4, 5, 1e-3, 1e-4, 1e-5, True, name="lm"
+        "qr",
+        scaling="identity",
+        initial_trust_radius=3.0,
+        max_attempts=4,
+        slice_size=5,
+        mini_batches=True,
+        gradient_tolerance=1e-3,
+        step_tolerance=1e-4,
+        loss_tolerance=1e-5,
+        geodesic_acceleration=True,
+        name="lm",
     )
     copy = LevenbergMarquardt.from_config(optimizer.get_config())
     assert copy.get_config() == optimizer.get_config()
@@ -92,6 +102,7 @@ def test_config_holds_every_setting():
         "scaling": "identity",
         "initial_trust_radius": 3.0,
         "max_attempts": 4,
+        "mini_batches": True,
         "slice_size": 5,
         "gradient_tolerance": 1e-3,
         "step_tolerance": 1e-4,

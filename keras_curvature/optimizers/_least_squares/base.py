@@ -1,38 +1,63 @@
-"""What optimizers that see the model, not its gradients, have in common."""
+"""What the solvers for least squares share: the step around a proposal."""
 
-import keras
+import typing
+import warnings
+
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import (
+    checked_flag,
     checked_integer,
     checked_number,
 )
-from keras_curvature.optimizers._common.options import refuse_options
-from keras_curvature.optimizers._common.status import (
-    FIRST_ERROR,
-    REASONS,
-    Status,
-)
 from keras_curvature.optimizers._least_squares.objective import Objective
-from keras_curvature.optimizers._least_squares.penalties import l2_curvature
+from keras_curvature.optimizers._least_squares.penalties import l2_penalty
 from keras_curvature.optimizers._least_squares.refusals import (
     refuse_model,
     refuse_narrow,
+    refuse_other_variables,
     refuse_variables,
 )
-from keras_curvature.optimizers._least_squares.trials import first_accepted
+from keras_curvature.optimizers._least_squares.run import (
+    begun,
+    carried_on,
+    shapes,
+)
+from keras_curvature.optimizers._least_squares.trials import try_steps
+from keras_curvature.optimizers.solver import Solver, SolverError
 
-# `fit` ends only after so many steps on the same batch. Batches of a larger
-# set may by chance have the same loss, but not again and again.
-_REPEATS = 2
+
+class Proposals(typing.NamedTuple):
+    """What a method makes of a batch at the current weights.
+
+    Attributes:
+        propose: Callable that maps `(attempt, radius, damping)` to a
+            `Proposal`.
+        norm: Scalar tensor, the norm of the weights in which lengths are
+            measured.
+        gradient: Scalar tensor, to be held against `gradient_tolerance`, in
+            units of the square root of the loss.
+        kept: Dict of tensors, new values for the method's own state. They are
+            dropped where loss or gradient is not finite.
+        is_mixed: Scalar bool tensor, whether outputs were found to depend on
+            more than weights and their own sample.
+    """
+
+    propose: typing.Callable
+    norm: tf.Tensor
+    gradient: tf.Tensor
+    kept: dict
+    is_mixed: tf.Tensor
 
 
-class LeastSquaresOptimizer(keras.optimizers.Optimizer):
+class LeastSquaresSolver(Solver):
     """Takes whole training steps of `keras_curvature.Model`.
 
-    A subclass implements `_minimize(objective, variables)`. Around it are
-    the trust region, the tests that end a training, and what `fit` logs.
+    The base drives: trust region, trials, the tests that end a run, and all
+    assignments. A subclass implements `_propose(objective, variables, state,
+    form)`; `_method_shapes()` if it keeps a state of its own; `_by_form` if
+    it has several forms of the same step to choose from.
     """
 
     # Whether the outputs of a sample may depend on the rest of the batch.
@@ -40,230 +65,178 @@ class LeastSquaresOptimizer(keras.optimizers.Optimizer):
 
     def __init__(
         self,
+        *,
         initial_trust_radius,
         max_attempts,
         gradient_tolerance,
         step_tolerance,
         loss_tolerance,
+        mini_batches,
         name,
-        **kwargs,
+        options,
     ):
-        refuse_options(type(self).__name__, kwargs)
-        super().__init__(learning_rate=1.0, name=name)
+        super().__init__(
+            gradient_tolerance=gradient_tolerance,
+            loss_tolerance=loss_tolerance,
+            name=name,
+            options=options,
+        )
         self.initial_trust_radius = checked_number(
             "initial_trust_radius", initial_trust_radius, above=0
         )
         self.max_attempts = checked_integer(
             "max_attempts", max_attempts, minimum=1
         )
-        self.gradient_tolerance = checked_number(
-            "gradient_tolerance", gradient_tolerance, minimum=0
-        )
         self.step_tolerance = checked_number(
             "step_tolerance", step_tolerance, minimum=0
         )
-        self.loss_tolerance = checked_number(
-            "loss_tolerance", loss_tolerance, minimum=0
-        )
+        self.mini_batches = checked_flag("mini_batches", mini_batches)
+        self._has_warned = False
 
     def build(self, variables):
         if self.built:
             return
         variables = list(variables)
-        self.dtype = refuse_variables(self, variables)
-        self.size = sum(v.value.shape.num_elements() for v in variables)
+        dtype = refuse_variables(self, variables)
+        size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
-        self._status = self._scalar("status", "int32")
-        self._radius = self._scalar("trust_radius")
-        self._damping = self._scalar("damping")
-        self._last_length = self._scalar("last_free_length")
-        self._loss = self._scalar("loss")
-        self._gradient_norm = self._scalar("gradient_norm")
-        self._repeats = self._scalar("steps_on_the_same_batch", "int32")
-        self._evaluations = self._scalar("evaluations", "int32")
-        self._accepted_steps = self._scalar("accepted_steps", "int32")
+        self._state = {
+            name: self.add_variable(
+                shape=shape,
+                dtype=kind or dtype,
+                aggregation="only_first_replica",
+                name=name,
+            )
+            for name, (shape, kind) in {
+                **shapes(size),
+                **self._method_shapes(size),
+            }.items()
+        }
 
-    def _scalar(self, name, dtype=None):
-        return self.add_variable(
-            shape=(),
-            dtype=dtype or self.dtype,
-            aggregation="only_first_replica",
-            name=name,
-        )
+    def _method_shapes(self, size):
+        """Shape, and dtype or None for that of the weights, of own state."""
+        return {}
 
-    def minimize_on(self, step):
-        """One training step.
+    def train_on(self, step):
+        """Takes one training step.
 
         Args:
             step: `keras_curvature.training.TrainingStep`.
 
         Returns:
-            Dict of scalar tensors, for the logs of `fit`.
+            Scalar tensor, the loss at the weights before the step.
         """
         refuse_model(self, step, self.may_mix_samples)
         variables = step.model.trainable_variables
         self.build(variables)
-        refuse_narrow(step, self.dtype)
+        refuse_other_variables(self, variables)
+        refuse_narrow(step, variables[0].dtype)
         objective = Objective(
-            step, variables, l2_curvature(self, step.model, variables)
+            step, variables, l2_penalty(self, step.model, variables)
         )
-        trial, logs = self._minimize(objective, variables)
-        objective.move(trial.is_accepted, trial.step)
+        before = begun(
+            {name: v.value for name, v in self._state.items()}, objective
+        )
+        moved, after = self._by_form(
+            objective,
+            lambda form: self._step(objective, variables, before, form),
+        )
+        objective.move(after["accepted"] > 0, moved)
+        for name, variable in self._state.items():
+            variable.assign(after[name])
         self._iterations.assign_add(1)
-        self._evaluations.assign_add(1 + trial.attempts)
-        self._accepted_steps.assign_add(tf.cast(trial.is_accepted, "int32"))
-        return {
-            "accepted": tf.cast(trial.is_accepted, self.dtype),
-            "attempts": trial.attempts,
-            "gain_ratio": trial.ratio,
-            "trust_radius": trial.radius,
-            "status": tf.identity(self._status.value),
-            **logs,
-        }
+        return objective.loss
 
-    def _minimize(self, objective, variables):
-        """The step of this optimizer and its own logs: `(Trial, dict)`."""
+    def _by_form(self, objective, step):
+        """`step(form)` with the form of the method that suits the batch."""
+        return step(None)
+
+    def _step(self, objective, variables, state, form):
+        """The weights to move to and the state after this step."""
+        proposals = self._propose(objective, variables, state, form)
+        first = self.initial_trust_radius * tf.where(
+            proposals.norm > 0, proposals.norm, tf.ones_like(proposals.norm)
+        )
+        radius = state["trust_radius"]
+        length = state["last_free_length"]
+        trial = try_steps(
+            objective,
+            proposals.propose,
+            radius=tf.where(radius > 0, radius, first),
+            damping=state["damping"],
+            last=tf.where(length > 0, length, np.inf),
+            # None after a run has ended.
+            max_attempts=tf.where(state["status"] == 0, self.max_attempts, 0),
+        )
+        after = carried_on(self, state, objective, proposals, trial)
+        return objective.weights + trial.step, after
+
+    def _propose(self, objective, variables, state, form):
+        """The `Proposals` at the current weights."""
         raise NotImplementedError
 
-    def _try_steps(self, objective, propose, norm):
-        """The first proposed step that lowers the loss, as a `Trial`.
+    @property
+    def _status(self):
+        return self._state["status"]
 
-        Args:
-            objective: `Objective`.
-            propose: See `first_accepted`.
-            norm: Scalar tensor, the norm of the weights in which lengths are
-                measured.
-        """
-        radius = self._trust_radius(norm)
-        last = tf.where(self._last_length > 0, self._last_length.value, np.inf)
-        trial = first_accepted(
-            objective,
-            propose,
-            radius,
-            self._damping.value,
-            last,
-            self.max_attempts,
-        )
-        self._radius.assign(trial.radius)
-        self._damping.assign(trial.damping)
-        # 0 after a step that was bounded: its length says nothing.
-        free = tf.where(trial.is_free, trial.length, 0)
-        self._last_length.assign(
-            tf.where(trial.is_accepted, free, self._last_length)
-        )
-        return trial
-
-    def _trust_radius(self, norm):
-        first = self.initial_trust_radius * tf.where(
-            norm > 0, norm, tf.ones_like(norm)
-        )
-        return tf.where(self._radius > 0, self._radius.value, first)
-
-    def _set_status(self, objective, trial, gradient, norm, is_mixed=False):
-        """Says whether and why the training ends with this trial.
-
-        Args:
-            objective: `Objective`.
-            trial: `Trial`.
-            gradient: Scalar tensor, to be held against `gradient_tolerance`,
-                in units of the square root of the loss.
-            norm: Scalar tensor, as for `_try_steps`.
-            is_mixed: Scalar bool tensor, whether samples were found mixed.
-        """
-        largest = tf.maximum(tf.abs(trial.predicted), tf.abs(trial.actual))
-        is_accepted, loss = trial.is_accepted, objective.loss
-        may_end = self._counted_repeats(objective, trial) >= _REPEATS
-        self._gradient_norm.assign(gradient)
-        tests = {
-            Status.MIXED_SAMPLES: is_mixed & (self._iterations == 0),
-            Status.NON_FINITE: ~tf.math.is_finite(loss + gradient),
-            Status.GRADIENT: gradient
-            <= self.gradient_tolerance * tf.sqrt(2 * tf.abs(loss)),
-            Status.STEP: is_accepted
-            & (trial.length <= self.step_tolerance * norm),
-            Status.LOSS: is_accepted & (largest <= self.loss_tolerance * loss),
-            Status.PRECISION: trial.is_exhausted,
+    def _progress(self):
+        return {
+            "accepted_loss": self._state["loss"],
+            "gradient_norm": self._state["gradient_norm"],
+            "evaluations": self._state["evaluations"],
+            "accepted_steps": self._state["accepted_steps"],
+            "trust_radius": self._state["trust_radius"],
+            "gain_ratio": self._state["gain_ratio"],
         }
-        status = tf.constant(Status.RUNNING.value)
-        for code, holds in reversed(tests.items()):
-            holds &= may_end | (code >= FIRST_ERROR)
-            status = tf.where(holds, code.value, status)
-        self._status.assign(status)
 
-    def _counted_repeats(self, objective, trial):
-        """How many steps before this one had the same batch, up to a few."""
-        change = tf.abs(objective.loss - self._loss)
-        is_same = (change <= objective.rounding) & (self._iterations > 0)
-        repeats = tf.where(is_same, tf.minimum(self._repeats, _REPEATS) + 1, 0)
-        self._repeats.assign(repeats)
-        reached = tf.where(trial.is_accepted, trial.actual, 0)
-        self._loss.assign(objective.loss - reached)
-        return repeats
+    def reset(self):
+        if self.built:
+            for variable in self._state.values():
+                variable.assign(tf.zeros_like(variable.value))
+        self._has_warned = False
+
+    def raise_on_error(self):
+        try:
+            super().raise_on_error()
+        except SolverError:
+            # The next step begins a new run.
+            self._state["is_raised"].assign(1)
+            raise
+
+    def warn(self):
+        if not self.built or self.mini_batches or self._has_warned:
+            return
+        steps, changes = (
+            int(self._state[name].numpy())
+            for name in ("steps", "changed_batches")
+        )
+        if changes >= 2 and 2 * changes >= steps:
+            self._has_warned = True
+            warnings.warn(
+                f"{self.name}: the batch changes from step to step, so that "
+                "each step fits its own batch and not the data. Received: "
+                f"another batch in {changes} of {steps} steps (the default "
+                "`batch_size` of fit() is 32). Use fit(batch_size=len(x)); or "
+                f"{type(self).__name__}(mini_batches=True), if it is meant.",
+                stacklevel=2,
+            )
 
     def apply(self, grads, trainable_variables=None):
         raise RuntimeError(
             f"{type(self).__name__} needs more of the model than gradients. "
-            "Received: gradients only, as a plain Keras model or a training "
-            "loop of one's own gives. Build the model as "
-            "keras_curvature.Model or keras_curvature.Sequential and train it "
-            "with fit()."
-        )
-
-    @property
-    def progress(self):
-        """What a log shows of the run, as a dict of floats."""
-        return {
-            name: float(tf.convert_to_tensor(variable).numpy())
-            for name, variable in {
-                "accepted_loss": self._loss,
-                "gradient_norm": self._gradient_norm,
-                "evaluations": self._evaluations,
-                "accepted_steps": self._accepted_steps,
-            }.items()
-        }
-
-    @property
-    def converged(self):
-        """Whether the run has ended."""
-        return self.stop_reason is not None
-
-    def restore_accepted_point(self):
-        """Nothing: between steps the model always has the accepted point."""
-
-    def restore_trial(self):
-        """Nothing: a step makes its trials itself."""
-
-    @property
-    def stop_reason(self):
-        """Why the last training ended, None if it did not."""
-        return REASONS.get(int(self._status.numpy())) if self.built else None
-
-    def has_stopped(self):
-        """Whether `fit` is to end now; raises where it cannot go on."""
-        status = int(self._status.numpy())
-        if status >= FIRST_ERROR:
-            raise RuntimeError(f"{self.name}: {REASONS[status]}")
-        return status != Status.RUNNING
-
-    @property
-    def learning_rate(self):
-        """1: the length of a step is found, not set."""
-        return self._learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate):
-        raise ValueError(
-            f"{type(self).__name__} has no learning rate: it finds the length "
-            f"of each step. Received: learning_rate={learning_rate}. Leave "
-            "out callbacks that set one."
+            "Received: gradients only, from a plain Keras model (as "
+            "keras.models.clone_model makes one of any model), from a "
+            "train_step() of the model's own, or from a custom training loop. "
+            "Build the model as keras_curvature.Model or "
+            "keras_curvature.Sequential, leave its train_step() as it is, and "
+            "train it with fit()."
         )
 
     def get_config(self):
         return {
+            **super().get_config(),
             "initial_trust_radius": self.initial_trust_radius,
             "max_attempts": self.max_attempts,
-            "gradient_tolerance": self.gradient_tolerance,
             "step_tolerance": self.step_tolerance,
-            "loss_tolerance": self.loss_tolerance,
-            "name": self.name,
+            "mini_batches": self.mini_batches,
         }

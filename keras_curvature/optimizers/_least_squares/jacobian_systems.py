@@ -38,7 +38,7 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
         )
         rows = _joined(columns)
         residuals = tf.reshape(form.residuals, (-1,))
-        if objective.curvature is not None:
+        if objective.penalty is not None:
             root, more = _penalty_rows(objective)
             rows = tf.concat([rows, tf.linalg.diag(root)], axis=0)
             residuals = tf.concat([residuals, more], axis=0)
@@ -61,7 +61,7 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
     state, is_mixed = sum_over_slices(
         add, (empty, tf.constant(False)), objective, slice_size
     )
-    if objective.curvature is not None:
+    if objective.penalty is not None:
         diagonal, residuals = (
             tf.cast(t, dtype) for t in _penalty_rows(objective)
         )
@@ -71,7 +71,7 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
 
 def _penalty_rows(objective):
     """The diagonal of A and the r of a penalty ½ Σ c·w²: √c and √c·w."""
-    root = tf.sqrt(objective.curvature)
+    root = tf.sqrt(objective.penalty)
     return root, root * objective.weights
 
 

@@ -7,6 +7,9 @@ import tensorflow as tf
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
 from keras_curvature.losses.term import keep_masks
 from keras_curvature.optimizers._common.flattening import Flattening
+from keras_curvature.optimizers._least_squares.refusals import (
+    refuse_unknown_sizes,
+)
 
 
 class Objective:
@@ -16,7 +19,7 @@ class Objective:
         step: `TrainingStep` whose outputs were computed at the current
             weights.
         variables: List of the trainable variables.
-        curvature: Tensor c of shape `(n,)` for a penalty ½ Σ c·w² of the
+        penalty: Tensor p of shape `(n,)` for a penalty ½ Σ p·w² of the
             weights, or None.
 
     Attributes:
@@ -24,42 +27,39 @@ class Objective:
         weights: Tensor of shape `(n,)`, all weights at the start.
         outputs: Tensor of shape `(batch, m)`, the outputs that have a loss.
         loss: Scalar tensor, L at the start, with the penalty.
-        rounding: Scalar tensor, the change of L that rounding of the outputs
-            and of their sum may cause.
+        loss_rounding: Scalar tensor, by how much two evaluations of L at the
+            same weights may differ.
+        rounding: Scalar tensor, the rounding error of `reduction`.
         form: `GaussNewtonForm` at the start, without the penalty.
-        curvature: As given.
+        penalty: As given.
     """
 
-    def __init__(self, step, variables, curvature=None):
+    def __init__(self, step, variables, penalty=None):
         self._step = step
         self.inputs = step.inputs
-        self.curvature = curvature
+        self.penalty = penalty
         self._variables = list(variables)
         self._values = [tf.convert_to_tensor(v.value) for v in variables]
         self._flattening = Flattening(variables)
         self.weights = self.flatten(self._values)
         outputs = _detached(step.outputs)
-        terms = step.with_outputs(outputs).loss_terms()
-        sources = [term.output for term in terms]
-        with tf.GradientTape() as tape:
-            tape.watch(sources)
-            loss = _total(terms)
-        self._places = _places(sources, outputs)
+        refuse_unknown_sizes(outputs)
+        terms, loss, gradients = _loss_and_gradients(step, outputs)
+        self._indices = _indices([term.output for term in terms], outputs)
         self.loss = self._with_penalty(loss, self.weights)
-        self.form = gauss_newton_form(terms, tape.gradient(loss, sources))
+        self.form = gauss_newton_form(terms, gradients)
         self.outputs = self._select(outputs)
+        self._gradient = self._joined(gradients)
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
         epsilon = np.finfo(self.weights.dtype.as_numpy_dtype).eps
         self.rounding = (
-            4
-            * epsilon
-            * (
-                tf.abs(self.loss)
-                + tf.reduce_sum(
-                    tf.abs(self.form.pull(self.form.residuals) * self.outputs)
-                )
-            )
+            4 * epsilon * tf.reduce_sum(tf.abs(self._gradient * self.outputs))
         )
+        if penalty is not None:
+            self.rounding += (
+                4 * epsilon * tf.reduce_sum(penalty * self.weights**2)
+            )
+        self.loss_rounding = self.rounding + 4 * epsilon * tf.abs(self.loss)
 
     def flatten(self, tensors):
         """Tensors in the shapes of the variables as one of shape `(n,)`."""
@@ -73,27 +73,46 @@ class Objective:
         """The outputs that have a loss, shape `(batch, m)`."""
         return self._select(self._step.forward(inputs))
 
-    def trial(self, step):
-        """L at weights + step; leaves the model there."""
+    def reduction(self, step):
+        """L(w) − L(w + step); leaves the model at w + step.
+
+        Where the difference of the losses has lost its digits, as for targets
+        much larger than the outputs, it is −½(g + g₊)ᵀ(y₊ − y) with the
+        outputs y and g = ∂L/∂y, which is exact for squares.
+        """
         weights = self.weights + step
         self._assign(self.unflatten(weights))
-        outputs = self._step.forward()
-        terms = self._step.with_outputs(_detached(outputs)).loss_terms()
-        return self._with_penalty(_total(terms), weights)
+        outputs = _detached(self._step.forward())
+        terms = self._step.with_outputs(outputs).loss_terms()
+        loss = self._with_penalty(_total(terms), weights)
+        direct = self.loss - loss
+
+        def by_outputs():
+            _, _, gradients = _loss_and_gradients(self._step, outputs)
+            slope = self._gradient + self._joined(gradients)
+            change = self._select(outputs) - self.outputs
+            reduction = -tf.reduce_sum(slope * change) / 2
+            if self.penalty is None:
+                return reduction
+            middle = self.penalty * (self.weights + weights) / 2
+            return reduction - tf.reduce_sum(middle * step)
+
+        lost = 1e3 * (self.loss_rounding - self.rounding)
+        return tf.cond(tf.abs(direct) <= lost, by_outputs, lambda: direct)
 
     def _with_penalty(self, loss, weights):
         loss = tf.cast(loss, weights.dtype)
-        if self.curvature is None:
+        if self.penalty is None:
             return loss
-        return loss + tf.reduce_sum(self.curvature * weights**2) / 2
+        return loss + tf.reduce_sum(self.penalty * weights**2) / 2
 
     def return_to_start(self):
         """Leaves the model exactly where it was."""
         self._assign(self._values)
 
-    def move(self, is_accepted, step):
-        """Leaves the model at weights + step, or exactly where it was."""
-        moved = self.unflatten(self.weights + step)
+    def move(self, is_accepted, weights):
+        """Leaves the model at these weights, or exactly where it was."""
+        moved = self.unflatten(weights)
         self._assign(
             [
                 tf.where(is_accepted, new, old)
@@ -107,13 +126,24 @@ class Objective:
 
     def _select(self, outputs):
         flat = keras.tree.flatten(outputs)
+        return self._joined([flat[i] for i in self._indices])
+
+    def _joined(self, tensors):
+        """Tensors of shape `(batch, ...)` as one of shape `(batch, m)`."""
         return tf.concat(
-            [
-                tf.reshape(flat[i], (-1, int(np.prod(flat[i].shape[1:]))))
-                for i in self._places
-            ],
+            [tf.reshape(t, (-1, int(np.prod(t.shape[1:])))) for t in tensors],
             axis=1,
         )
+
+
+def _loss_and_gradients(step, outputs):
+    """The loss terms at outputs, their sum and its gradients by outputs."""
+    terms = step.with_outputs(outputs).loss_terms()
+    sources = [term.output for term in terms]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        loss = _total(terms)
+    return terms, loss, tape.gradient(loss, sources)
 
 
 def _total(terms):
@@ -136,15 +166,15 @@ def _detached(outputs):
     return keras.tree.map_structure(detach, outputs)
 
 
-def _places(sources, outputs):
+def _indices(sources, outputs):
     """Where in the flattened outputs the tensors `sources` stand."""
     flat = [id(output) for output in keras.tree.flatten(outputs)]
-    places = [flat.index(id(source)) for source in sources]
-    if len(set(places)) < len(places):
+    indices = [flat.index(id(source)) for source in sources]
+    if len(set(indices)) < len(indices):
         raise ValueError(
             "`loss` must hold one loss for each output where the Gauss-Newton "
-            f"form is needed. Received: {len(places)} losses for "
-            f"{len(set(places))} outputs. Return the output several times, or "
+            f"form is needed. Received: {len(indices)} losses for "
+            f"{len(set(indices))} outputs. Return the output several times, or "
             "write the losses as several outputs of the model."
         )
-    return places
+    return indices

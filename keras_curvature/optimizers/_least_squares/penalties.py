@@ -4,13 +4,16 @@ import keras
 import tensorflow as tf
 
 
-def l2_curvature(optimizer, model, variables):
-    """2c of the regularizers c·‖w‖², shape `(n,)`; None without any.
+def l2_penalty(optimizer, model, variables):
+    """p with the penalty ½ Σ p·w² of L2 regularizers; None without any.
 
     Args:
         optimizer: The optimizer, for the errors.
         model: The model that has been called on the batch.
         variables: List of the trainable variables.
+
+    Returns:
+        Tensor of shape `(n,)`: 2c for each weight regularized by c·‖w‖².
 
     Raises:
         ValueError: if the model has other penalties.
@@ -23,7 +26,7 @@ def l2_curvature(optimizer, model, variables):
         if not is_l2 and not _is_l2_by_value(regularizer):
             raise ValueError(
                 f"The regularizers must be keras.regularizers.L2 for {name}, "
-                f"which minimises squares. Received: {regularizer} on "
+                f"which minimizes squares. Received: {regularizer} on "
                 f"{variable.path}. Use L2, or LBFGS."
             )
     others = len(model.losses) - len(regularized)

@@ -1,4 +1,4 @@
-"""What optimizers that see the model refuse, at the first step."""
+"""What solvers for least squares refuse, at the first step."""
 
 import keras
 
@@ -20,8 +20,7 @@ def refuse_model(optimizer, step, may_mix_samples):
             f"{name} runs on one device. Received: a strategy with "
             f"{replica_count()} replicas. Train without a strategy."
         )
-    overridden = type(step.model).compute_loss.__module__.split(".")[0]
-    if overridden not in ("keras_curvature", "keras"):
+    if step.has_own_loss:
         raise ValueError(
             f"{name} takes only the loss of compile(). Received: "
             f"{type(step.model).__name__} with its own compute_loss(). "
@@ -29,7 +28,7 @@ def refuse_model(optimizer, step, may_mix_samples):
             "with loss='mse'."
         )
     for layer in step.model._flatten_layers():
-        reason = _inconstant(layer, may_mix_samples)
+        reason = _reason_to_refuse(layer, may_mix_samples)
         if reason:
             raise ValueError(
                 f"{name} needs outputs that depend on the weights and on "
@@ -63,6 +62,23 @@ def refuse_variables(optimizer, variables):
     return dtypes[0]
 
 
+def refuse_other_variables(optimizer, variables):
+    """Raises where a run of one set of variables meets another."""
+    known = {id(v): v for v in optimizer._trainable_variables}
+    given = {id(v): v for v in variables}
+    if known.keys() == given.keys():
+        return
+    new = [v.path for i, v in given.items() if i not in known]
+    gone = [v.path for i, v in known.items() if i not in given]
+    raise ValueError(
+        f"{type(optimizer).__name__} was built for other variables. Received: "
+        f"{len(new)} unknown ({', '.join(new[:3])}) and without {len(gone)} "
+        f"that it knows ({', '.join(gone[:3])}), as after a layer was frozen "
+        "or for another model. Its state describes all weights at once: call "
+        "compile() with a new optimizer."
+    )
+
+
 def refuse_narrow(step, dtype):
     """Raises where outputs or losses are rounded below the weights' dtype."""
     outputs = {o.dtype.name for o in keras.tree.flatten(step.outputs)}
@@ -77,11 +93,33 @@ def refuse_narrow(step, dtype):
         )
 
 
-def _inconstant(layer, may_mix_samples):
-    """Why the outputs of a layer are no function of a sample, or None."""
+def refuse_unknown_sizes(outputs):
+    """Raises where an output has an unknown axis besides that of the batch."""
+    for output in keras.tree.flatten(outputs):
+        if None in output.shape[1:]:
+            raise ValueError(
+                "The outputs must have known sizes, apart from the batch axis, "
+                "where the Jacobian of each is taken. Received: an output of "
+                f"shape {tuple(output.shape)}. Give keras.Input the sizes, or "
+                "let the model return a fixed number of values (a pooling or "
+                "flattening layer)."
+            )
+    sizes = {o.shape[0] for o in keras.tree.flatten(outputs)} - {None}
+    if len(sizes) > 1:
+        raise ValueError(
+            "The outputs must have one batch axis in common. Received: "
+            f"outputs for {', '.join(map(str, sorted(sizes)))} samples. Repeat "
+            "the shorter ones, with a sample_weight of 0."
+        )
+
+
+def _reason_to_refuse(layer, may_mix_samples):
+    """Reason why a layer makes outputs random or batch-dependent, or None."""
     is_normalizing = isinstance(layer, keras.layers.BatchNormalization)
     if is_normalizing and layer.trainable and not may_mix_samples:
         return "which mixes the samples of a batch in training"
+    if getattr(layer, "stateful", False):
+        return "which keeps a state from one batch to the next"
     for rate in ("rate", "dropout", "recurrent_dropout", "stddev"):
         value = getattr(layer, rate, None)
         if (

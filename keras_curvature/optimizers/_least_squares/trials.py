@@ -7,9 +7,9 @@ import tensorflow as tf
 
 # Moré, 1978: a step is taken if it brings this fraction of what was predicted.
 _ACCEPTANCE = 1e-4
-# What a radius keeps after a step that brought too little, and after one that
-# raised the loss; MINPACK keeps a half to a tenth. With less, LM creeps on
-# networks; with more after a rise, it evaluates the loss more often.
+# Shrink factors after a poor step and after one that raised the loss; MINPACK
+# keeps a half to a tenth. With less, LM creeps on networks; with more after a
+# rise, it evaluates the loss more often.
 _KEPT, _KEPT_AFTER_A_RISE = 0.5, 0.25
 
 
@@ -23,8 +23,8 @@ class Proposal(typing.NamedTuple):
         predicted: The reduction of the loss by the quadratic model.
         is_free: Whether the radius did not bound the step.
         damping: λ, 0 where there is none.
-        is_trusted: Whether the step may be taken, whatever the loss there.
-            One that promises less than rounding lets the loss show always is.
+        is_trusted: False vetoes the step even if the loss falls. Always True
+            where the predicted reduction is below rounding error.
     """
 
     step: tf.Tensor
@@ -53,13 +53,13 @@ class Trial(typing.NamedTuple):
     was_rejected: tf.Tensor
 
 
-def first_accepted(objective, propose, radius, damping, last, max_attempts):
+def try_steps(objective, propose, radius, damping, last, max_attempts):
     """Tries steps in ever smaller trust regions until one lowers the loss.
 
-    Where a step promises less than rounding lets the loss show, the radius
-    grows. If it did not bound the step, the step is taken as long as steps
-    contract; the training is exhausted when they no longer do, or when the
-    larger steps were rejected.
+    If the predicted reduction is below the rounding error of the loss, the
+    radius grows instead. A step that the radius did not bound is then taken as
+    long as steps contract; the run is exhausted when they no longer do, or
+    when the larger steps were rejected.
 
     Args:
         objective: `Objective`.
@@ -69,7 +69,7 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
         damping: Scalar tensor, λ of the step before.
         last: Scalar tensor, length of the last accepted step, infinite where
             there is none or its radius bounded it.
-        max_attempts: Int.
+        max_attempts: Int or scalar tensor, 0 to try nothing.
 
     Returns:
         The last `Trial`, with the radius for the next step.
@@ -77,7 +77,7 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
 
     def attempt(before):
         proposal = propose(before.attempts, before.radius, before.damping)
-        return _judged(proposal, objective, before, last)
+        return _judge(proposal, objective, before, last)
 
     def unfinished(trial):
         is_open = ~(trial.is_accepted | trial.is_exhausted)
@@ -108,11 +108,11 @@ def first_accepted(objective, propose, radius, damping, last, max_attempts):
     return trial
 
 
-def _judged(proposal, objective, before, last):
+def _judge(proposal, objective, before, last):
     """The `Trial` of a proposal, after the trial `before`."""
     epsilon = np.finfo(objective.weights.dtype.as_numpy_dtype).eps
     predicted, length = proposal.predicted, proposal.length
-    actual = objective.loss - objective.trial(proposal.step)
+    actual = objective.reduction(proposal.step)
     ratio = gain_ratio(actual, predicted)
     # Not to be trusted is too long, whatever the loss.
     ratio = tf.where(proposal.is_trusted, ratio, tf.zeros_like(ratio))

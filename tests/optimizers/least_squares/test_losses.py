@@ -70,7 +70,7 @@ def step_and_expectation(
     model.compile(optimizer, loss, **options)
     before = flat_weights(model)
     logs = fit(model, x, y, 1, *weight)
-    assert logs["accepted"] == [1.0]
+    assert logs["accepted_steps"] == [1]
     damped = matrix + logs["damping"][0] * np.eye(len(before))
     return flat_weights(model) - before, -np.linalg.solve(damped, gradient)
 

@@ -78,7 +78,7 @@ def test_minimum_is_scipys_after_at_most_1_3_times_its_evaluations(
     )
     model, logs = minimize_residuals(function, start, steps=400)
     np.testing.assert_allclose(model.b.numpy(), scipys.x, rtol=1e-7)
-    assert sum(log["attempts"] for log in logs) <= 1.3 * scipys.nfev
+    assert logs[-1]["evaluations"] - len(logs) <= 1.3 * scipys.nfev
     assert model.optimizer.stop_reason is not None
 
 
@@ -94,7 +94,7 @@ def test_rejected_step_leaves_the_weights_to_the_last_bit(float64):
     # With one attempt and a huge region the first step of Rosenbrock fails.
     function, start = CLASSICS["rosenbrock"]
     model, (log,) = minimize_residuals(function, start, steps=1, max_attempts=1)
-    assert log["accepted"] == 0
+    assert log["accepted_steps"] == 0
     np.testing.assert_array_equal(model.b.numpy(), start)
     assert log["trust_radius"] < 100 * np.linalg.norm(start) * 30
 
@@ -114,11 +114,11 @@ def test_linearly_dependent_columns_are_no_obstacle(float64):
 
 def test_each_tolerance_ends_fit_with_its_reason(float64):
     function, start = CLASSICS["freudenstein_roth"]
-    for name, reason in (
-        ("gradient_tolerance", "gradient"),
-        ("step_tolerance", "step"),
-        ("loss_tolerance", "loss"),
+    for name in (
+        "gradient_tolerance",
+        "step_tolerance",
+        "loss_tolerance",
     ):
         model, logs = minimize_residuals(function, start, **{name: 1e-3})
-        assert reason in model.optimizer.stop_reason
+        assert model.optimizer.stop_reason == name
         assert len(logs) < 40

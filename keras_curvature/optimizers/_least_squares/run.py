@@ -1,0 +1,167 @@
+"""The state of a run of least squares, as functions from state to state."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
+
+# A run ends only after so many steps on the same batch. Batches of a larger
+# set may by chance have the same loss, but not again and again.
+_REPEATS = 2
+
+
+def shapes(size):
+    """Shape, and dtype or None for that of the weights, of each entry.
+
+    - `status`: code of the `StopReason`, 0 while the run goes on; `is_raised`:
+      whether its error has reached the user;
+    - `steps` of this run; `evaluations` of the loss, in all runs;
+    - `accepted`: whether the last step was; `accepted_steps` of this run;
+    - `repeats`: steps on the same batch; `changed_batches`: steps on another;
+    - `loss` at the accepted `point`; `gradient_norm` where it was last taken;
+    - `gain_ratio`, `trust_radius` and `damping` of the last step;
+    - `last_free_length`: length of the last accepted step, 0 where its radius
+      bounded it.
+    """
+    counts = (
+        "status",
+        "is_raised",
+        "steps",
+        "evaluations",
+        "accepted",
+        "accepted_steps",
+        "repeats",
+        "changed_batches",
+    )
+    numbers = (
+        "loss",
+        "gradient_norm",
+        "gain_ratio",
+        "trust_radius",
+        "damping",
+        "last_free_length",
+    )
+    return {
+        **{name: ((), "int32") for name in counts},
+        **{name: ((), None) for name in numbers},
+        "point": ((size,), None),
+    }
+
+
+def begun(state, objective):
+    """The state before a step: zeros where a new run begins with it.
+
+    That is where the weights were moved by hand, or after an error.
+    """
+    epsilon = _epsilon(objective)
+    size = tf.maximum(tf.abs(objective.weights), tf.abs(state["point"]))
+    # Not ≠: a compiler may have rounded the weights otherwise.
+    is_moved = tf.reduce_any(
+        tf.abs(objective.weights - state["point"]) > 8 * epsilon * size
+    )
+    is_new = is_moved | (state["is_raised"] > 0)
+    is_same = _is_same_batch(state, objective)
+    # Another batch, but not after an error that nobody has seen.
+    is_converged = (state["status"] != RUNNING) & ~_is_error(state["status"])
+    status = tf.where(is_converged & ~is_same, RUNNING, state["status"])
+    state = {**state, "status": status}
+    return {
+        name: value
+        if name == "evaluations"
+        else tf.where(is_new, tf.zeros_like(value), value)
+        for name, value in state.items()
+    }
+
+
+def carried_on(solver, state, objective, proposals, trial):
+    """The state after a step.
+
+    Args:
+        solver: The `LeastSquaresSolver`, for its tolerances.
+        state: Dict, the state before the step.
+        objective: `Objective`.
+        proposals: `Proposals`.
+        trial: `Trial`.
+    """
+    is_finite = tf.math.is_finite(objective.loss + proposals.gradient)
+    is_accepted = trial.is_accepted & is_finite
+    reached = tf.where(is_accepted, trial.actual, 0)
+    # 0 after a step that was bounded: its length says nothing.
+    free_length = tf.where(trial.is_free, trial.length, 0)
+    is_same = _is_same_batch(state, objective)
+    repeats = tf.where(is_same, tf.minimum(state["repeats"], _REPEATS) + 1, 0)
+    step = {
+        "loss": objective.loss - reached,
+        "gradient_norm": proposals.gradient,
+        "gain_ratio": trial.ratio,
+        "trust_radius": trial.radius,
+        "damping": trial.damping,
+        "last_free_length": tf.where(
+            is_accepted, free_length, state["last_free_length"]
+        ),
+        "repeats": repeats,
+        **proposals.kept,
+    }
+    after = {
+        name: tf.where(is_finite, value, state[name])
+        for name, value in step.items()
+    }
+    is_changed = (state["steps"] > 0) & ~is_same
+    return {
+        **state,
+        **after,
+        "status": _status(
+            solver, state, objective, proposals, trial, repeats >= _REPEATS
+        ),
+        "accepted": tf.cast(is_accepted, "int32"),
+        "point": tf.where(
+            is_accepted, objective.weights + trial.step, objective.weights
+        ),
+        "steps": state["steps"] + 1,
+        "evaluations": state["evaluations"] + 1 + trial.attempts,
+        "accepted_steps": state["accepted_steps"]
+        + tf.cast(is_accepted, "int32"),
+        "changed_batches": state["changed_batches"]
+        + tf.cast(is_changed, "int32"),
+    }
+
+
+def _status(solver, state, objective, proposals, trial, may_end):
+    """The code of the reason to end with this step, or 0."""
+    loss, norm = objective.loss, proposals.norm
+    largest = tf.maximum(tf.abs(trial.predicted), tf.abs(trial.actual))
+    tests = {
+        StopReason.NEGATIVE_WEIGHTS: getattr(
+            objective.form, "is_indefinite", tf.constant(False)
+        ),
+        StopReason.NON_FINITE: ~tf.math.is_finite(loss + proposals.gradient),
+        StopReason.MIXED_SAMPLES: proposals.is_mixed & (state["steps"] == 0),
+        StopReason.GRADIENT_TOLERANCE: proposals.gradient
+        <= solver.gradient_tolerance * tf.sqrt(2 * tf.abs(loss)),
+        StopReason.STEP_TOLERANCE: trial.is_accepted
+        & (trial.length <= solver.step_tolerance * norm),
+        StopReason.LOSS_TOLERANCE: trial.is_accepted
+        & (largest <= solver.loss_tolerance * tf.abs(loss)),
+        StopReason.PRECISION: trial.is_exhausted,
+    }
+    status = tf.constant(RUNNING)
+    for reason, holds in reversed(tests.items()):
+        holds &= may_end | reason.is_error
+        status = tf.where(holds, reason.code, status)
+    # A run that has ended stays ended.
+    return tf.where(state["status"] == RUNNING, status, state["status"])
+
+
+def _is_same_batch(state, objective):
+    """Whether the loss at the accepted point is what it was there."""
+    change = tf.abs(objective.loss - state["loss"])
+    return (change <= objective.loss_rounding) & (state["steps"] > 0)
+
+
+def _is_error(status):
+    codes = [reason.code for reason in StopReason if reason.is_error]
+    return tf.reduce_any(tf.equal(status, codes))
+
+
+def _epsilon(objective):
+    return np.finfo(objective.weights.dtype.as_numpy_dtype).eps
