@@ -3,6 +3,7 @@
 import inspect
 
 import keras
+import tensorflow as tf
 
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.optimizers.solver import Solver
@@ -44,10 +45,16 @@ class CurvatureTrainStep:
         """A step of an optimizer that sees the model, not its gradients."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = call_in_training(self, x)
+        # Trials update moving statistics too: those of the accepted point stay.
+        statistics = [
+            (v, tf.identity(v.value)) for v in self.non_trainable_weights
+        ]
         # Keras resolves the losses of compile() when it first computes them.
         loss = training_loss(self, x, y, y_pred, sample_weight)
         step = TrainingStep(self, x, y, y_pred, sample_weight, loss)
         track_loss(self, self.optimizer.train_on(step), x)
+        for variable, value in statistics:
+            variable.assign(value)
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def make_train_function(self, force=False):

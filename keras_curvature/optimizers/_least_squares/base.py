@@ -137,10 +137,15 @@ class LeastSquaresSolver(Solver):
         before = begun(
             {name: v.value for name, v in self._state.items()}, objective
         )
-        moved, after = self._by_form(
-            objective,
-            lambda form: self._step(objective, variables, before, form),
-        )
+        try:
+            moved, after = self._by_form(
+                objective,
+                lambda form: self._step(objective, variables, before, form),
+            )
+        except KeyboardInterrupt:
+            # Run eagerly, a step can be interrupted at a trial point.
+            objective.return_to_start()
+            raise
         objective.move(after["accepted"] > 0, moved)
         for name, variable in self._state.items():
             variable.assign(after[name])

@@ -50,7 +50,7 @@ def minimize_residuals(function, start, steps=120, **options):
         shuffle=False,
         callbacks=[
             keras.callbacks.LambdaCallback(
-                on_train_batch_end=lambda *_: taken.append(
+                on_train_batch_end=lambda batch, logs: taken.append(
                     model.optimizer.progress
                 )
             )
