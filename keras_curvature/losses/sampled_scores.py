@@ -35,7 +35,11 @@ def sampled_score(term):
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     logits = tf.constant([[0.5], [-2.0]])
     score = sampled_score(LossTerm(loss, tf.zeros((2, 1)), logits))
-    print(score(logits, tf.random.uniform))
+
+    def draws(shape, dtype):
+        return tf.random.uniform(shape, dtype=dtype)
+
+    print(score(logits, draws))
     ```
     """
     known = known_loss(term)
