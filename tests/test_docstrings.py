@@ -1,4 +1,4 @@
-"""Every ```python example of the public docstrings and the README runs."""
+"""Every ```python example of public docstrings, README, CONTRIBUTING runs."""
 
 import inspect
 import os
@@ -10,7 +10,7 @@ import pytest
 
 import keras_curvature
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 def public_objects():
@@ -50,7 +50,12 @@ EXAMPLES = {
     for index, block in enumerate(python_blocks(inspect.getdoc(value)))
 }
 # As a reader pastes them: one after the other, into one session.
-EXAMPLES["README.md"] = "\n".join(python_blocks(README.read_text("utf-8")))
+README = (ROOT / "README.md").read_text("utf-8")
+EXAMPLES["README.md"] = "\n".join(python_blocks(README))
+# Each is a file of its own.
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+for index, block in enumerate(python_blocks(CONTRIBUTING)):
+    EXAMPLES[f"CONTRIBUTING.md, {index}"] = block
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

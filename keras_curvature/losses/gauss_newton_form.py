@@ -1,10 +1,12 @@
 """Losses as sums of squares, to second order in the outputs of a model."""
 
 import dataclasses
+import math
 
-import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_curvature.losses.known_loss import known_loss, known_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +21,7 @@ class GaussNewtonForm:
         AᵀA is the Gauss–Newton matrix of their logits and logarithms;
       - Huber: the curvature of the quadratic that touches it from above,
         because a matrix without the outliers could not see their gradient.
+      - losses that others register: see their `KnownLoss`.
     S is diag(scale), for logits of several classes diag(scale) − p·scaleᵀ.
 
     Args:
@@ -28,21 +31,45 @@ class GaussNewtonForm:
         probabilities: p, tensor of shape `(batch, m)`, 0 where S is diagonal.
         segments: Tuple of `(outputs, classes)` for each output tensor of the
             model; classes is None where S is diagonal.
+        is_indefinite: Scalar bool tensor, whether the loss is no sum of
+            squares anywhere in the batch: scale² is negative, as under a
+            negative weight, or 0 where the gradient is not. `scale` and
+            `residuals` are NaN there.
+
+    Example:
+
+    ```python
+    import keras
+    import tensorflow as tf
+    from keras_curvature.losses import LossTerm, gauss_newton_form
+
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    target, logits = tf.eye(3), tf.zeros((3, 3))
+    term = LossTerm(loss, target, logits)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = term.value()
+    gradient = tape.gradient(value, logits)
+    form = gauss_newton_form([term], [gradient])
+    print(form.pull(form.residuals) - gradient)  # 0
+    print(form.pull(form.push(tf.ones((3, 3)))))  # H_L·1 = 0
+    ```
     """
 
     residuals: tf.Tensor
     scale: tf.Tensor
     probabilities: tf.Tensor
     segments: tuple
+    is_indefinite: tf.Tensor
 
     def gather(self, indices, weights):
         """The form of the samples at `indices`, times 0 or 1 each."""
         weights = weights[:, tf.newaxis]
-        return GaussNewtonForm(
-            tf.gather(self.residuals, indices) * weights,
-            tf.gather(self.scale, indices) * weights,
-            tf.gather(self.probabilities, indices),
-            self.segments,
+        return dataclasses.replace(
+            self,
+            residuals=tf.gather(self.residuals, indices) * weights,
+            scale=tf.gather(self.scale, indices) * weights,
+            probabilities=tf.gather(self.probabilities, indices),
         )
 
     def push(self, jacobian):
@@ -87,37 +114,99 @@ def gauss_newton_form(terms, gradients):
 
     Args:
         terms: List of `LossTerm`s, one for each output.
-        gradients: ∂L/∂output for each of them.
+        gradients: ∂L/∂output for each of them, None for 0.
+
+    Returns:
+        A `GaussNewtonForm`.
 
     Raises:
         ValueError: if a loss has no Gauss–Newton form here, naming it.
+
+    Example:
+
+    ```python
+    import keras
+    import tensorflow as tf
+    from keras_curvature.losses import LossTerm, gauss_newton_form
+
+    target, output = tf.zeros((4, 2)), tf.ones((4, 2))
+    term = LossTerm(keras.losses.MeanSquaredError(), target, output)
+    with tf.GradientTape() as tape:
+        tape.watch(output)
+        loss = term.value()
+    form = gauss_newton_form([term], [tape.gradient(loss, output)])
+    print(form.residuals)  # their sum of squares is 2·loss
+    ```
     """
-    residuals, scales, probabilities, segments = [], [], [], []
-    for term, gradient in zip(terms, gradients, strict=True):
-        squared_scale, p = _factor_of(term)
-        scale = tf.sqrt(
-            tf.cast(
-                tf.broadcast_to(squared_scale, tf.shape(gradient)),
-                gradient.dtype,
-            )
-        )
-        width = int(np.prod(gradient.shape[1:]))
-        segments.append((width, None if p is None else gradient.shape[-1]))
-        p = tf.zeros_like(gradient) if p is None else p
-        # Where the scale is 0, so is the gradient.
-        residual = tf.math.divide_no_nan(gradient, scale)
-        for tensors, tensor in zip(
-            (residuals, scales, probabilities),
-            (residual, scale, p),
-            strict=True,
-        ):
-            tensors.append(tf.reshape(tensor, (-1, width)))
+    forms = [
+        _form_of_output(term, gradient)
+        for term, gradient in zip(terms, gradients, strict=True)
+    ]
     return GaussNewtonForm(
-        tf.concat(residuals, axis=1),
-        tf.concat(scales, axis=1),
-        tf.concat(probabilities, axis=1),
-        tuple(segments),
+        tf.concat([form.residuals for form in forms], axis=1),
+        tf.concat([form.scale for form in forms], axis=1),
+        tf.concat([form.probabilities for form in forms], axis=1),
+        tuple(segment for form in forms for segment in form.segments),
+        tf.reduce_any([form.is_indefinite for form in forms]),
     )
+
+
+def _form_of_output(term, gradient):
+    """The form of the loss of one output."""
+    known = _known(term)
+    width = _width(term)
+    if gradient is None:
+        gradient = tf.zeros_like(term.output)
+    shape, dtype = tf.shape(gradient), gradient.dtype
+    squared = tf.cast(known.squared_scale(term), dtype)
+    squared = tf.broadcast_to(squared, shape)
+    p = known.probabilities(term)
+    is_bad = squared < 0
+    if p is None:
+        # A gradient that S cannot reach would be lost.
+        is_bad |= (squared == 0) & (gradient != 0)
+    nan = tf.constant(np.nan, dtype)
+    scale = tf.sqrt(tf.where(is_bad, nan, squared))
+    # Where the scale is 0, so is the gradient.
+    residuals = tf.math.divide_no_nan(gradient, scale)
+
+    def as_rows(tensor):
+        return tf.reshape(tensor, (-1, width))
+
+    return GaussNewtonForm(
+        as_rows(residuals),
+        as_rows(scale),
+        as_rows(tf.zeros_like(gradient) if p is None else p),
+        ((width, None if p is None else gradient.shape[-1]),),
+        tf.reduce_any(is_bad),
+    )
+
+
+def _known(term):
+    known = known_loss(term)
+    if known is None:
+        names = ", ".join(known_names("squared_scale"))
+        raise ValueError(
+            f"`loss` must be one with a Gauss-Newton form: {names}. Received: "
+            f"{term.name}. Use one of these, describe the loss with "
+            "keras_curvature.losses.register_loss, or take an optimizer that "
+            "needs gradients and Hessians only, such as NewtonCG or LBFGS."
+        )
+    return known
+
+
+def _width(term):
+    """How many outputs each sample has."""
+    shape = term.output.shape
+    sizes = [None] if shape.rank is None else list(shape[1:])
+    if None in sizes or 0 in sizes:
+        raise ValueError(
+            "The outputs of a model with a Gauss-Newton form of its loss must "
+            "have axes of known size > 0, the batch excepted. Received: an "
+            f"output of shape {shape} with the loss {term.name}. Give the "
+            "model inputs of known shape, for example padded to one length."
+        )
+    return math.prod(sizes)
 
 
 def _times(weights, tensor):
@@ -125,110 +214,3 @@ def _times(weights, tensor):
     for _ in range(tensor.shape.rank - 2):
         weights = weights[..., tf.newaxis]
     return weights * tensor
-
-
-def _factor_of(term):
-    """`(scale², probabilities or None)` for the outputs of one loss."""
-    factor = _FACTORS.get(term.function)
-    if factor is None:
-        name = getattr(term.function, "__name__", term.loss.name)
-        names = ", ".join(sorted(f.__name__ for f in _FACTORS))
-        raise ValueError(
-            "`loss` must be one with a Gauss-Newton form: "
-            f"{names}. Received: {name}. Use one of these, or an "
-            "optimizer that needs gradients and Hessians only, such as "
-            "NewtonCG or LBFGS."
-        )
-    return factor(term)
-
-
-def _mean_weights(term):
-    """What each output's own loss counts in a loss that averages them."""
-    weights = term.coefficients()
-    count = tf.size(term.output) / tf.maximum(tf.size(weights), 1)
-    weights /= tf.cast(count, weights.dtype)
-    return _like_outputs(weights, term.output)
-
-
-def _like_outputs(weights, outputs):
-    for _ in range(outputs.shape.rank - weights.shape.rank):
-        weights = weights[..., tf.newaxis]
-    return tf.cast(weights, outputs.dtype)
-
-
-def _squared_error(term):
-    return 2 * _mean_weights(term), None
-
-
-def _huber(term):
-    delta = tf.cast(term.arguments.get("delta", 1.0), term.output.dtype)
-    target = tf.reshape(
-        tf.cast(term.target, term.output.dtype), tf.shape(term.output)
-    )
-    error = tf.abs(term.output - target)
-    return _mean_weights(term) * delta / tf.maximum(error, delta), None
-
-
-def _poisson(term):
-    rate = term.output + keras.config.epsilon()
-    return _mean_weights(term) / rate, None
-
-
-def _binary(term):
-    p = term.output
-    _refuse_axis(term)
-    if term.from_logits:
-        p = tf.sigmoid(p)
-        return _mean_weights(term) * _normal(p * (1 - p)), None
-    p = _clipped(p)
-    return _mean_weights(term) / (p * (1 - p)), None
-
-
-def _classes(term):
-    _refuse_axis(term)
-    weights = _like_outputs(term.coefficients(), term.output)
-    if term.from_logits:
-        p = tf.nn.softmax(term.output)
-        return weights * _normal(p), p
-    return weights / _clipped(term.output), None
-
-
-def _sparse(term):
-    if term.arguments.get("ignore_class") is not None:
-        raise ValueError(
-            "`ignore_class` must be None for an optimizer that needs the "
-            "Gauss-Newton form of the loss. Received: ignore_class="
-            f"{term.arguments['ignore_class']}. Give these samples a "
-            "sample_weight of 0."
-        )
-    return _classes(term)
-
-
-def _refuse_axis(term):
-    axis = term.arguments.get("axis", -1)
-    if axis not in (-1, term.output.shape.rank - 1):
-        raise ValueError(
-            f"`axis` of the loss {term.loss.name} must be the last. Received: "
-            f"axis={axis}. Move the classes to the last axis of the outputs."
-        )
-
-
-def _clipped(p):
-    """As Keras clips probabilities."""
-    epsilon = keras.config.epsilon()
-    return tf.clip_by_value(p, epsilon, 1 - epsilon)
-
-
-def _normal(p):
-    """p, at least the smallest normal number: its root divides."""
-    return tf.maximum(p, np.finfo(p.dtype.as_numpy_dtype).tiny)
-
-
-_FACTORS = {
-    keras.losses.mean_squared_error: _squared_error,
-    keras.losses.huber: _huber,
-    keras.losses.poisson: _poisson,
-    keras.losses.binary_crossentropy: _binary,
-    keras.losses.categorical_crossentropy: _classes,
-    keras.losses.sparse_categorical_crossentropy: _sparse,
-}

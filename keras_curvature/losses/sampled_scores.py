@@ -1,7 +1,12 @@
 """Labels drawn from a model's outputs, as derivatives of their losses."""
 
-import keras
-import tensorflow as tf
+import dataclasses
+
+from keras_curvature.losses.known_loss import (
+    KnownLoss,
+    known_loss,
+    known_names,
+)
 
 
 def sampled_score(term):
@@ -19,91 +24,38 @@ def sampled_score(term):
 
     Raises:
         ValueError: if the loss describes no likelihood that is known here.
+
+    Example:
+
+    ```python
+    import keras
+    import tensorflow as tf
+    from keras_curvature.losses import LossTerm, sampled_score
+
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    logits = tf.constant([[0.5], [-2.0]])
+    score = sampled_score(LossTerm(loss, tf.zeros((2, 1)), logits))
+
+    def draws(shape, dtype):
+        return tf.random.uniform(shape, dtype=dtype)
+
+    print(score(logits, draws))
+    ```
     """
-    scores = _SCORES.get(term.function)
-    if scores is None:
+    known = known_loss(term)
+    if known is None or (type(known).sampled_score is KnownLoss.sampled_score):
+        names = ", ".join(known_names("sampled_score"))
         raise ValueError(
-            f"`loss` must be one of {', '.join(_names())} for the "
+            f"`loss` must be one of {names} for the "
             "Gauss-Newton-Bartlett estimator, which draws labels from the "
-            f"model's outputs. Received: {_name(term)}. Use one of these "
-            'losses, or estimator="hutchinson".'
+            f"model's outputs. Received: {term.name}. Use one of these "
+            'losses, estimator="hutchinson", or describe the loss with '
+            "keras_curvature.losses.register_loss."
         )
-    options = term.loss.get_config()
-    if options.get("axis", -1) != -1:
-        raise ValueError(
-            f"`axis` of the loss {_name(term)} must be -1 for the "
-            f"Gauss-Newton-Bartlett estimator. Received: {options['axis']}."
+
+    def score(output, draws):
+        return known.sampled_score(
+            dataclasses.replace(term, output=output), draws
         )
-    from_outputs, from_logits = scores
-    return from_logits if term.from_logits else from_outputs
 
-
-def _squared_error(output, draws):
-    # ℓ = mean (y − f)² over n entries is, up to a constant, the negative
-    # log-likelihood of a normal y with variance n/2; its score, 2(f − y)/n,
-    # has the variance 2/n. Only that moment enters: signs in place of normal
-    # numbers give the estimate the least variance.
-    signs = tf.sign(draws(tf.shape(output), output.dtype) - 0.5)
-    return signs * tf.sqrt(2 / _entries(output))
-
-
-def _bernoulli_logits(output, draws):
-    probability = tf.sigmoid(output)
-    drawn = draws(tf.shape(output), output.dtype) < probability
-    score = probability - tf.cast(drawn, output.dtype)
-    return score / tf.sqrt(_entries(output))
-
-
-def _bernoulli(output, draws):
-    drawn = draws(tf.shape(output), output.dtype) < output
-    score = tf.where(drawn, -1 / output, 1 / (1 - output))
-    return score / tf.sqrt(_entries(output))
-
-
-def _categorical_logits(output, draws):
-    probabilities = tf.nn.softmax(output)
-    return probabilities - _drawn_class(probabilities, draws)
-
-
-def _categorical(output, draws):
-    # Keras divides the outputs by their sum before the logarithm.
-    total = tf.reduce_sum(output, axis=-1, keepdims=True)
-    drawn = _drawn_class(output / total, draws)
-    return 1 / total - tf.math.divide_no_nan(drawn, output)
-
-
-def _drawn_class(probabilities, draws):
-    """One-hot labels by inversion of the distribution function."""
-    uniforms = draws(tf.shape(probabilities)[:-1], probabilities.dtype)
-    reached = tf.cumsum(probabilities, axis=-1) > uniforms[..., None]
-    # Rounding may leave the last of the sums below the number drawn.
-    classes = probabilities.shape[-1]
-    missed = classes - tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
-    return tf.one_hot(
-        tf.minimum(missed, classes - 1), classes, dtype=probabilities.dtype
-    )
-
-
-def _entries(output):
-    """Number of entries that Keras takes the mean over in one row."""
-    return tf.cast(tf.shape(output)[-1], output.dtype)
-
-
-# By loss function: the score for probabilities (or values), and for logits.
-_SCORES = {
-    keras.losses.mean_squared_error: (_squared_error, _squared_error),
-    keras.losses.binary_crossentropy: (_bernoulli, _bernoulli_logits),
-    keras.losses.categorical_crossentropy: (_categorical, _categorical_logits),
-    keras.losses.sparse_categorical_crossentropy: (
-        _categorical,
-        _categorical_logits,
-    ),
-}
-
-
-def _names():
-    return [function.__name__ for function in _SCORES]
-
-
-def _name(term):
-    return getattr(term.function, "__name__", term.loss.name)
+    return score

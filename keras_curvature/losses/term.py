@@ -6,6 +6,8 @@ import functools
 import keras
 import tensorflow as tf
 
+from keras_curvature.losses.known_loss import calls_function
+
 
 @dataclasses.dataclass(frozen=True)
 class LossTerm:
@@ -15,36 +17,28 @@ class LossTerm:
         loss: A `keras.losses.Loss`.
         target: Tensor, in the shape in which the batch holds it.
         output: Tensor, that output of the model.
-        sample_weight: Tensor or None.
-        weight: Float, the entry of `loss_weights`, or None for 1.
+        sample_weight: Tensor or None. Defaults to None.
+        weight: Float, the entry of `loss_weights`, or None for 1. Defaults to
+            None.
 
     Example:
 
     ```python
     import keras
-    import numpy as np
     import tensorflow as tf
-    import keras_curvature
+    from keras_curvature.losses import LossTerm
 
-    class Watched(keras_curvature.Sequential):
-        def train_step(self, data):
-            with keras_curvature.autodiff.CurvatureTape() as tape:
-                logs = super().train_step(data)
-                (term,) = tape.training_step.loss_terms()
-                print(term.function, term.coefficients())
-            return logs
-
-    model = Watched([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse", run_eagerly=True)
-    model.fit(np.ones((8, 2)), np.zeros((8, 1)), verbose=0)
+    target, output = tf.zeros((4, 1)), tf.ones((4, 1))
+    term = LossTerm(keras.losses.Huber(), target, output, tf.ones((4,)), 0.5)
+    print(term.function, term.value(), term.coefficients())
     ```
     """
 
     loss: keras.losses.Loss
     target: tf.Tensor
     output: tf.Tensor
-    sample_weight: object
-    weight: object
+    sample_weight: object = None
+    weight: object = None
 
     @property
     def function(self):
@@ -53,24 +47,41 @@ class LossTerm:
         For example `keras.losses.mean_squared_error`. None for a loss of the
         user's own class, whose `call` could be anything.
         """
-        if type(self.loss).call is not keras.losses.MeanSquaredError.call:
-            return None
-        return self.loss.fn
+        return self.loss.fn if calls_function(type(self.loss)) else None
+
+    @property
+    def name(self):
+        """The name of the loss function, or that of the loss."""
+        return getattr(self.function, "__name__", self.loss.name)
 
     @property
     def arguments(self):
         """Dict of what the loss function is called with: `delta`, ..."""
-        return loss_arguments(self.loss)
-
-    def value(self):
-        """This summand: a scalar tensor."""
-        value = self.loss(self.target, self.output, self.sample_weight)
-        return value if self.weight is None else value * self.weight
+        return self.loss._fn_kwargs if self.function is not None else {}
 
     @property
     def from_logits(self):
         """Whether the loss takes the output for a logit."""
-        return bool(self.loss.get_config().get("from_logits", False))
+        own = getattr(self.loss, "from_logits", False)
+        return bool(self.arguments.get("from_logits", own))
+
+    def value(self):
+        """This summand: a scalar tensor.
+
+        Without a reduction, the sum of the losses: what the gradient of a
+        training step is taken of.
+        """
+        value = self.loss(self.target, self.output, self.sample_weight)
+        value = tf.reduce_sum(value)
+        return value if self.weight is None else value * self.weight
+
+    def error(self):
+        """output − target, their ranks matched as the loss matches them."""
+        output = self.output
+        target = keras.ops.convert_to_tensor(self.target, dtype=output.dtype)
+        if self.function is not None:
+            target, output = _aligned(target, output)
+        return output - target
 
     def coefficients(self):
         """∂(loss of the step) / ∂(loss of each sample).
@@ -83,8 +94,8 @@ class LossTerm:
             output without its last axis.
         """
         losses = self.loss.call(
-            tf.cast(self.target, self.loss.dtype),
-            tf.cast(self.output, self.loss.dtype),
+            keras.ops.convert_to_tensor(self.target, dtype=self.loss.dtype),
+            keras.ops.convert_to_tensor(self.output, dtype=self.loss.dtype),
         )
         values = tf.stop_gradient(losses)
         keep_masks([self.output, losses], values)
@@ -96,6 +107,35 @@ class LossTerm:
         if self.weight is not None:
             coefficients *= self.weight
         return coefficients
+
+    def entry_weights(self, entries=None):
+        """What each entry counts in a loss that averages the last axis.
+
+        Args:
+            entries: Tensor, what the loss averages. Defaults to the output.
+
+        Returns:
+            Tensor that broadcasts to the shape of `entries`.
+
+        Raises:
+            ValueError: if the loss is not one for each row of the entries.
+        """
+        entries = self.output if entries is None else entries
+        weights = self.coefficients()
+        rank = weights.shape.rank
+        if not entries.shape[:rank].is_compatible_with(weights.shape):
+            raise ValueError(
+                f"The loss {self.name} must give one value for each row of "
+                f"its output. Received: an output of shape "
+                f"{tuple(entries.shape)} and losses of shape "
+                f"{tuple(weights.shape)}. Bring the targets into the shape of "
+                "the outputs."
+            )
+        count = tf.size(entries) / tf.maximum(tf.size(weights), 1)
+        weights /= tf.cast(count, weights.dtype)
+        for _ in range(entries.shape.rank - rank):
+            weights = weights[..., tf.newaxis]
+        return tf.cast(weights, entries.dtype)
 
 
 class _Reduction(keras.losses.Loss):
@@ -110,9 +150,11 @@ class _Reduction(keras.losses.Loss):
         return y_pred
 
 
-def loss_arguments(loss):
-    """What a loss passes on to its function: `delta`, `from_logits`, ..."""
-    return loss._fn_kwargs
+def _aligned(target, output):
+    """Both in the shapes in which Keras gives them to a loss function."""
+    loss = keras.losses.MeanSquaredError()
+    loss.fn = lambda y_true, y_pred: (y_true, y_pred)
+    return loss.call(target, output)
 
 
 def keep_masks(sources, tensor):

@@ -26,7 +26,7 @@ class TrainingStep:
         targets: The batch's `y`, a structure of tensors.
         outputs: What the model returned for `inputs`, before the loss.
         sample_weight: The batch's weights, class weights included, or None.
-        loss: Scalar tensor, the loss with regularisers, before loss scaling.
+        loss: Scalar tensor, the loss with regularizers, before loss scaling.
 
     Example:
 
@@ -79,54 +79,47 @@ class TrainingStep:
     def loss_terms(self):
         """The compiled losses, one `LossTerm` for each output that has one.
 
-        Regularisers and losses from `add_loss` are none of them.
+        Excludes regularizers and `add_loss`.
+
+        Returns:
+            List of `LossTerm`, in the order of the losses in `compile`.
 
         Raises:
-            ValueError: if the model was compiled without a loss.
+            ValueError: if the model was compiled without a loss; if a loss
+                takes several outputs; or if it takes the output of a softmax
+                or sigmoid for logits.
         """
-        losses = compiled_losses(self.model)
-        if not losses:
+        calls = compiled_losses(
+            self.model, self.targets, self.outputs, self.sample_weight
+        )
+        if not calls:
             raise ValueError(
                 "`loss` must be given to compile() of a model whose optimizer "
                 "needs the Gauss-Newton form of the loss. Received: no "
                 "compiled loss."
             )
-        outputs = keras.tree.flatten(self.outputs)
-        places = [_place(path, self.outputs) for path, _, _ in losses]
-        targets = _of_outputs(self.targets, len(outputs), places, "y")
-        weights = _of_outputs(
-            self.sample_weight, len(outputs), places, "sample_weight"
+        terms = [LossTerm(*call) for call in calls]
+        for term in terms:
+            _refuse_structure(term)
+            _refuse_probabilities_as_logits(term)
+        return terms
+
+
+def _refuse_structure(term):
+    if keras.tree.is_nested(term.output):
+        count = len(keras.tree.flatten(term.output))
+        raise ValueError(
+            "`loss` must take one output tensor at a time. Received: "
+            f"{term.name} for {count} outputs. Give each output of the model "
+            "a loss of its own in compile()."
         )
-        return [
-            LossTerm(loss, targets[i], outputs[i], weights[i], weight)
-            for i, (_, loss, weight) in zip(places, losses, strict=True)
-        ]
 
 
-def _place(path, outputs):
-    """Index of an output, given by its path, among the flattened outputs."""
-    count = len(keras.tree.flatten(outputs))
-    indices = keras.tree.pack_sequence_as(outputs, list(range(count)))
-    for key in path:
-        indices = indices[key]
-    return indices
-
-
-def _of_outputs(structure, count, places, name):
-    """One entry for each output, from what `fit` was given."""
-    if structure is None:
-        return [None] * count
-    flat = keras.tree.flatten(structure)
-    if len(flat) == count:
-        return flat
-    if len(flat) == len(set(places)):
-        # Outputs without a loss need no targets.
-        entries = dict(zip(sorted(set(places)), flat, strict=True))
-        return [entries.get(i) for i in range(count)]
-    if len(flat) == 1:
-        return flat * count
-    raise ValueError(
-        f"`{name}` must hold one tensor for each output of the model, or for "
-        f"each output with a loss. Received: {len(flat)} tensors for {count} "
-        f"outputs, {len(set(places))} with a loss."
-    )
+def _refuse_probabilities_as_logits(term):
+    # Keras would go back to the logits before that activation, with a warning.
+    if term.from_logits and hasattr(term.output, "_keras_logits"):
+        raise ValueError(
+            f"The output with the loss {term.name} must be logits where "
+            "`from_logits` is True. Received: the output of a softmax or "
+            "sigmoid. Leave out that activation or `from_logits`."
+        )
