@@ -27,7 +27,7 @@ class StopReason(str, enum.Enum):
     LOSS_CHANGED = "loss_changed"
     NON_FINITE = "non_finite"
     MIXED_SAMPLES = "mixed_samples"
-    NEGATIVE_WEIGHTS = "negative_weights"
+    INDEFINITE = "indefinite"
 
     @property
     def sentence(self):
@@ -59,7 +59,7 @@ _ERRORS = {
     StopReason.LOSS_CHANGED,
     StopReason.NON_FINITE,
     StopReason.MIXED_SAMPLES,
-    StopReason.NEGATIVE_WEIGHTS,
+    StopReason.INDEFINITE,
 }
 _SENTENCES = {
     StopReason.GRADIENT_TOLERANCE: (
@@ -92,8 +92,10 @@ _SENTENCES = {
         "training, or use keras_curvature.optimizers.GaussNewton, which "
         "differentiates the batch as a whole."
     ),
-    StopReason.NEGATIVE_WEIGHTS: (
-        "A sample weight, class weight or loss weight is negative, so that "
-        "the loss is no sum of squares. Give weights ≥ 0."
+    StopReason.INDEFINITE: (
+        "The loss is no sum of squares: it curves down, or not at all where it "
+        "has a gradient. Look for a negative sample, class or loss weight or a "
+        "negative Poisson rate; a registered loss needs squared_scale > 0. "
+        "keras_curvature.optimizers.LBFGS and NewtonCG take any loss."
     ),
 }

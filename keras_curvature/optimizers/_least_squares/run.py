@@ -131,9 +131,8 @@ def _status(solver, state, objective, proposals, trial, may_end):
     loss, norm = objective.loss, proposals.norm
     largest = tf.maximum(tf.abs(trial.predicted), tf.abs(trial.actual))
     tests = {
-        StopReason.NEGATIVE_WEIGHTS: getattr(
-            objective.form, "is_indefinite", tf.constant(False)
-        ),
+        StopReason.INDEFINITE: objective.form.is_indefinite
+        & tf.math.is_finite(loss),
         StopReason.NON_FINITE: ~tf.math.is_finite(loss + proposals.gradient),
         StopReason.MIXED_SAMPLES: proposals.is_mixed & (state["steps"] == 0),
         StopReason.GRADIENT_TOLERANCE: proposals.gradient

@@ -214,3 +214,15 @@ def test_an_interrupted_step_leaves_the_accepted_point(make):
     else:
         loss = np.mean((model.predict(X, verbose=0) - Y) ** 2)
         np.testing.assert_allclose(loss, accepted["accepted_loss"], rtol=1e-5)
+
+
+@both
+def test_a_negative_weight_is_named(make):
+    model = network()
+    model.compile(make(), "mse")
+    weight = np.r_[-1.0, np.ones(23)]
+    before = flat_weights(model)
+    with pytest.raises(SolverError, match="negative sample") as caught:
+        model.fit(X, Y, sample_weight=weight, batch_size=24, verbose=0)
+    assert caught.value.reason is StopReason.INDEFINITE
+    np.testing.assert_array_equal(flat_weights(model), before)
