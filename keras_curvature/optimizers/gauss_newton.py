@@ -137,9 +137,9 @@ class GaussNewton(LeastSquaresOptimizer):
             pushed = linearization.jacobian_vector_product(
                 objective.unflatten(vector)
             )
-            return pull(form.pull(form.push(pushed))) + curvature * vector
+            return pull(form.hessian_product(pushed)) + curvature * vector
 
-        gradient = pull(form.pull(form.residuals))
+        gradient = pull(form.gradient)
         gradient += curvature * objective.weights
         norm = tf.norm(objective.weights)
         trial, iterations = self._on_path(objective, product, gradient, norm)

@@ -96,8 +96,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             with ‖D·a‖ > 0.75·‖D·d‖ is not taken. On networks the loss is
             often lower by orders of magnitude after as many steps. The model
             is differentiated three times more for each trial, so all layers
-            need exact second derivatives. Not for the dual solver, which
-            `"auto"` then leaves out. Defaults to `False`.
+            need exact second derivatives. Defaults to `False`.
         name: String. Defaults to the snake-case class name.
 
     Raises:
@@ -169,13 +168,6 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
         self.geodesic_acceleration = checked_flag(
             "geodesic_acceleration", geodesic_acceleration
         )
-        if self.geodesic_acceleration and self.linear_solver == "dual":
-            raise ValueError(
-                '`linear_solver` must not be "dual" where '
-                "`geodesic_acceleration` is True: the dual form has no matrix "
-                'of the weights. Received: linear_solver="dual". Use "auto", '
-                '"cholesky" or "qr".'
-            )
         self.slice_size = slice_size
         if slice_size is not None:
             self.slice_size = checked_integer(
@@ -207,7 +199,7 @@ class LevenbergMarquardt(LeastSquaresOptimizer):
             return by(self.linear_solver)
         if self.size <= _QR_WEIGHTS:
             return by("qr")
-        if self.size < _DUAL_WEIGHTS or self.geodesic_acceleration:
+        if self.size < _DUAL_WEIGHTS:
             return by("cholesky")
         if objective.curvature is not None:
             # A penalty adds a row for each weight.

@@ -55,9 +55,7 @@ class Objective:
             * epsilon
             * (
                 tf.abs(self.loss)
-                + tf.reduce_sum(
-                    tf.abs(self.form.pull(self.form.residuals) * self.outputs)
-                )
+                + tf.reduce_sum(tf.abs(self.form.gradient * self.outputs))
             )
         )
 
