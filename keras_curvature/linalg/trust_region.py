@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.linalg.least_squares_system import DampedFactor
@@ -47,6 +48,9 @@ def trust_region_step(
     """
     gradient = system.gradient
     least = system.least_damping
+    # Less damping is lost in the rounding of A.
+    epsilon = np.finfo(gradient.dtype.as_numpy_dtype).eps
+    lost = (epsilon * tf.norm(system.column_norms)) ** 2
     # ‖z(λ)‖ ≤ ‖Aᵀr‖/λ, so the damping sought is below.
     upper = tf.maximum(tf.norm(gradient) / radius, least)
     start = tf.clip_by_value(tf.cast(damping, gradient.dtype), least, upper)
@@ -59,7 +63,7 @@ def trust_region_step(
         return (search.iterations < max_iterations) & ~is_found
 
     def narrow(search):
-        following, lower, upper = _next_damping(search, radius, least)
+        following, lower, upper = _next_damping(search, radius, least, lost)
         factor = system.factor(following)
         return (_Search(search.iterations + 1, factor, lower, upper),)
 
@@ -81,7 +85,7 @@ class _Search(NamedTuple):
     upper: tf.Tensor
 
 
-def _next_damping(search, radius, least):
+def _next_damping(search, radius, least, lost):
     """The damping to try next, and the bounds after the last one."""
     _, factor, lower, upper = search
     damping, length = factor.damping, tf.norm(factor.step)
@@ -94,9 +98,11 @@ def _next_damping(search, radius, least):
     # −d‖z(λ)‖/dλ.
     slope = factor.inverse_form(factor.step) / length
     newton = damping + length / radius * (length - radius) / slope
+    # From the right, Newton's step may pass the damping sought.
+    is_past = ~is_too_small & (newton <= least)
+    # From the left it creeps where rounding alone makes z(λ) long.
+    newton = tf.where(is_too_small, tf.maximum(newton, lost), newton)
     is_inside = exists & (newton > lower) & (newton < upper)
     middle = tf.maximum(tf.sqrt(lower * upper), 1e-3 * upper)
-    # From the right, Newton's step may pass the damping sought.
-    is_past = exists & (newton <= least)
     outside = tf.where(is_past, least, middle)
     return tf.where(is_inside, newton, outside), lower, upper
