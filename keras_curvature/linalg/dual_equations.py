@@ -84,7 +84,7 @@ class DualEquations(NamedTuple):
 
     def factor(self, damping):
         """The factor of AAᵀ + λI, by Cholesky's method."""
-        damping = tf.cast(damping, self.gram.dtype)
+        damping = tf.convert_to_tensor(damping, self.gram.dtype)
         diagonal = tf.linalg.diag_part(self.gram) + damping
         lower = tf.linalg.cholesky(tf.linalg.set_diag(self.gram, diagonal))
         step = _solve_rows(self.matrix, lower, -self.residuals)

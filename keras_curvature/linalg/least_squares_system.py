@@ -62,7 +62,7 @@ class LeastSquaresSystem(typing.Protocol):
     def least_damping(self): ...
 
     def factor(self, damping):
-        """The `DampedFactor` of AᵀA + λI."""
+        """The `DampedFactor` of AᵀA + λI, for a number or scalar tensor λ."""
 
 
 class DampedFactor(typing.Protocol):

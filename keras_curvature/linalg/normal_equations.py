@@ -81,7 +81,7 @@ class NormalEquations(NamedTuple):
 
     def factor(self, damping):
         """The factor of AᵀA + λI, by Cholesky's method."""
-        damping = tf.cast(damping, self.matrix.dtype)
+        damping = tf.convert_to_tensor(damping, self.matrix.dtype)
         lower = tf.linalg.cholesky(_plus_diagonal(self.matrix, damping))
         step = tf.linalg.cholesky_solve(lower, -self.gradient[:, tf.newaxis])
         return TriangularFactor(damping, step[:, 0], lower)

@@ -93,7 +93,7 @@ class StackedQR(NamedTuple):
         as those of the normal equations (seminormal equations), the step is
         more.
         """
-        damping = tf.cast(damping, self.triangle.dtype)
+        damping = tf.convert_to_tensor(damping, self.triangle.dtype)
         roots = tf.sqrt(damping) + tf.zeros_like(self.triangle[:, -1])
         damped = self.with_diagonal(roots, tf.zeros_like(roots)).triangle
         lower = tf.transpose(damped[:, :-1])

@@ -19,9 +19,9 @@ def trust_region_step(
 
     Args:
         system: `LeastSquaresSystem`.
-        radius: Scalar tensor > 0.
-        damping: Scalar tensor ≥ 0, where the search for λ starts: that of the
-            step before, or 0.
+        radius: Number or scalar tensor > 0.
+        damping: Number or scalar tensor ≥ 0, where the search for λ starts:
+            that of the step before, or 0.
         tolerance: Float. ‖z‖ may differ from the radius by this fraction.
             Defaults to `0.1`.
         max_iterations: Int, the most dampings to try, each with a
@@ -38,7 +38,7 @@ def trust_region_step(
     from keras_curvature.linalg import DualEquations, trust_region_step
 
     system = DualEquations.from_rows(tf.eye(2), tf.constant([3.0, 4.0]))
-    factor = trust_region_step(system, tf.constant(1.0), tf.constant(0.0))
+    factor = trust_region_step(system, radius=1.0, damping=0.0)
     factor.step, factor.damping  # about [-0.6, -0.8], and 4
     ```
 
@@ -47,13 +47,17 @@ def trust_region_step(
         theory", section 5.
     """
     gradient = system.gradient
+    radius, damping = (
+        tf.convert_to_tensor(value, gradient.dtype)
+        for value in (radius, damping)
+    )
     least = system.least_damping
     # Less damping is lost in the rounding of A.
     epsilon = np.finfo(gradient.dtype.as_numpy_dtype).eps
     lost = (epsilon * tf.norm(system.column_norms)) ** 2
     # ‖z(λ)‖ ≤ ‖Aᵀr‖/λ, so the damping sought is below.
     upper = tf.maximum(tf.norm(gradient) / radius, least)
-    start = tf.clip_by_value(tf.cast(damping, gradient.dtype), least, upper)
+    start = tf.clip_by_value(damping, least, upper)
 
     def unfinished(search):
         # All false where the step is NaN.

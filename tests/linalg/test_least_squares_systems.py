@@ -105,6 +105,15 @@ def test_a_diagonal_adds_as_many_rows(kind, shape, rng):
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_number_as_damping_keeps_all_its_digits(kind, rng):
+    rows, residuals = rng.normal(size=(4, 7)), rng.normal(size=4)
+    factor = from_rows(kind, rows, residuals).factor(0.1)
+    np.testing.assert_allclose(
+        factor.step, dense_step(rows, residuals, 0.1), rtol=1e-12
+    )
+
+
 @pytest.mark.parametrize("kind", ["cholesky", "qr"])
 def test_without_damping_it_is_the_least_squares_solution(kind, rng):
     rows, residuals = rng.normal(size=(11, 4)), rng.normal(size=11)
