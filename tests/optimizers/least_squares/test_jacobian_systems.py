@@ -15,43 +15,15 @@ from keras_curvature.optimizers._least_squares.jacobian_systems import (
 )
 from keras_curvature.optimizers._least_squares.objective import Objective
 from keras_curvature.training import TrainingStep
-from tests.optimizers.least_squares.helpers import flat_weights, network
+from tests.optimizers.least_squares.helpers import (
+    flat_weights,
+    network,
+    tanh_network,
+)
 
 SOLVERS = ["cholesky", "qr", "dual"]
 # Of a batch of seven: slices of which the last has one, and all at once.
 SLICES = [3, 7]
-
-
-def tanh_network(model, x, y, v):
-    """`(A, r, u)` of a network under "mse", u with Aᵀu = Jᵀ·H_L·y″ along v.
-
-    The outputs are y = tanh(x·K + b)·M + c.
-    """
-    k, b, m, _ = model.get_weights()
-    inputs, units = k.shape
-    dk, db, dm, _ = np.split(v, np.cumsum([inputs * units, units, m.size]))
-    dk, dm = dk.reshape(k.shape), dm.reshape(m.shape)
-    hidden = np.tanh(x @ k + b)
-    slope = 1 - hidden**2
-    along = x @ dk + db
-    second = (-2 * hidden * slope * along**2) @ m + 2 * (slope * along) @ dm
-    rows = []
-    for i, j in np.ndindex(len(x), m.shape[1]):
-        inner = slope[i] * m[:, j]
-        outer = np.zeros_like(m)
-        outer[:, j] = hidden[i]
-        rows.append(
-            [
-                np.outer(x[i], inner).ravel(),
-                inner,
-                outer.ravel(),
-                np.eye(m.shape[1])[j],
-            ]
-        )
-    rows = np.array([np.concatenate(row) for row in rows])
-    scale = np.sqrt(2 / y.size)
-    residuals = hidden @ m + model.get_weights()[3] - y
-    return scale * rows, scale * residuals.ravel(), scale * second.ravel()
 
 
 @pytest.fixture
@@ -97,7 +69,7 @@ def test_the_system_is_the_dense_one(
 ):
     model, x, y = problem
     weights = flat_weights(model)
-    rows, residuals, _ = tanh_network(model, x, y, weights)
+    rows, residuals, _ = tanh_network(model.get_weights(), x, y, weights)
     penalty = None
     if is_penalized:
         penalty = rng.uniform(0.1, 1, len(weights))
@@ -126,7 +98,7 @@ def test_the_system_is_the_dense_one(
 def test_the_second_order_term_is_the_dense_one(slice_size, problem, rng):
     model, x, y = problem
     v = rng.normal(size=model.count_params())
-    rows, _, second = tanh_network(model, x, y, v)
+    rows, _, second = tanh_network(model.get_weights(), x, y, v)
     term = of_batch(
         lambda *batch: second_order_term(*batch, tf.constant(v), slice_size),
         model,
@@ -140,7 +112,7 @@ def test_the_second_order_term_is_the_dense_one(slice_size, problem, rng):
 def test_the_second_order_rows_are_the_dense_ones(is_penalized, problem, rng):
     model, x, y = problem
     v = rng.normal(size=model.count_params())
-    _, _, second = tanh_network(model, x, y, v)
+    _, _, second = tanh_network(model.get_weights(), x, y, v)
     penalty = None
     if is_penalized:
         penalty = rng.uniform(0.1, 1, len(v))
@@ -181,7 +153,9 @@ def test_every_system_bends_its_step_alike(solver, is_penalized, problem, rng):
     scaling = np.linspace(1, 2, len(weights))
     penalty = rng.uniform(0.1, 1, len(weights)) if is_penalized else None
     z, half = accelerated(solver, damping, penalty, problem)
-    rows, residuals, second = tanh_network(model, x, y, z / scaling)
+    rows, residuals, second = tanh_network(
+        model.get_weights(), x, y, z / scaling
+    )
     if is_penalized:
         rows, residuals = with_penalty(rows, residuals, penalty, weights)
         second = np.concatenate([second, np.zeros_like(weights)])
@@ -200,7 +174,9 @@ def test_without_damping_the_dual_acceleration_is_the_shortest(problem):
     model, x, y = problem
     scaling = np.linspace(1, 2, model.count_params())
     z, half = accelerated("dual", 0.0, None, problem)
-    rows, residuals, second = tanh_network(model, x, y, z / scaling)
+    rows, residuals, second = tanh_network(
+        model.get_weights(), x, y, z / scaling
+    )
     inverse = np.linalg.pinv(rows / scaling)
     for ours, dense in (
         (z, -inverse @ residuals),
