@@ -1,20 +1,25 @@
 """Damped least squares with fewer rows than unknowns."""
 
-import numpy as np
+from typing import NamedTuple
+
 import tensorflow as tf
 
+from keras_curvature.linalg.normal_equations import least_damping
 
-class DualEquations:
-    """Minimises ½‖A·z + r‖² + ½λ‖z‖² from AAᵀ.
+
+class DualEquations(NamedTuple):
+    """The `LeastSquaresSystem` that holds A, r and AAᵀ.
 
         z(λ) = −Aᵀ(AAᵀ + λI)⁻¹ r    (Cholesky)
 
     The same step as that of the normal equations, by a matrix of the size of
-    the rows instead of the columns.
+    the rows instead of the columns. To add rows computes AAᵀ anew: make the
+    system of all of them, with `from_rows`.
 
     Args:
-        rows: A, tensor of shape `(m, n)`.
+        matrix: A, tensor of shape `(m, n)`.
         residuals: r, tensor of shape `(m,)`.
+        gram: AAᵀ, tensor of shape `(m, m)`.
 
     Example:
 
@@ -22,53 +27,109 @@ class DualEquations:
     import tensorflow as tf
     from keras_curvature.linalg import DualEquations
 
-    rows = tf.constant([[1.0, 0.0, 1.0]])
-    step, _ = DualEquations(rows, tf.constant([2.0])).solve(0.0)
-    # [-1, 0, -1], the shortest of all solutions
+    system = DualEquations.from_rows(
+        tf.constant([[1.0, 0.0, 1.0]]), tf.constant([2.0])
+    )
+    system.factor(0.0).step  # [-1, 0, -1], the shortest of all solutions
     ```
     """
 
-    def __init__(self, rows, residuals):
-        self.rows = rows
-        self.residuals = residuals
-        self.gradient = tf.linalg.matvec(rows, residuals, transpose_a=True)
-        self._gram = tf.matmul(rows, rows, transpose_b=True)
+    matrix: tf.Tensor
+    residuals: tf.Tensor
+    gram: tf.Tensor
+
+    @classmethod
+    def zeros(cls, size, dtype):
+        """The system without rows in n = `size` unknowns."""
+        return cls.from_rows(tf.zeros((0, size), dtype), tf.zeros((0,), dtype))
+
+    @classmethod
+    def from_rows(cls, matrix, residuals):
+        """The system of A and r."""
+        gram = tf.matmul(matrix, matrix, transpose_b=True)
+        return cls(matrix, residuals, gram)
+
+    def with_rows(self, rows):
+        """The system with more rows of [A, r], shape `(k, n + 1)`."""
+        return DualEquations.from_rows(
+            tf.concat([self.matrix, rows[:, :-1]], axis=0),
+            tf.concat([self.residuals, rows[:, -1]], axis=0),
+        )
+
+    def with_diagonal(self, diagonal, residuals):
+        """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
+        return DualEquations.from_rows(
+            tf.concat([self.matrix, tf.linalg.diag(diagonal)], axis=0),
+            tf.concat([self.residuals, residuals], axis=0),
+        )
+
+    def scaled(self, scaling):
+        """The system in the unknowns `scaling`·z."""
+        return DualEquations.from_rows(self.matrix / scaling, self.residuals)
+
+    @property
+    def gradient(self):
+        """Aᵀr, shape `(n,)`."""
+        return tf.linalg.matvec(self.matrix, self.residuals, transpose_a=True)
 
     @property
     def column_norms(self):
         """Norms of the columns of A, shape `(n,)`."""
-        return tf.norm(self.rows, axis=0)
+        return tf.norm(self.matrix, axis=0)
 
     @property
     def least_damping(self):
-        """The damping below which rounding may make Cholesky fail."""
-        epsilon = np.finfo(self.rows.dtype.as_numpy_dtype).eps
-        return 2 * epsilon * tf.linalg.trace(self._gram)
+        """Scalar, the damping below which rounding may make Cholesky fail."""
+        return least_damping(self.gram)
 
-    def scaled(self, scaling):
-        """The same problem in the unknowns `scaling`·z."""
-        return DualEquations(self.rows / scaling, self.residuals)
+    def factor(self, damping):
+        """The factor of AAᵀ + λI, by Cholesky's method."""
+        damping = tf.convert_to_tensor(damping, self.gram.dtype)
+        diagonal = tf.linalg.diag_part(self.gram) + damping
+        lower = tf.linalg.cholesky(tf.linalg.set_diag(self.gram, diagonal))
+        step = _solve_rows(self.matrix, lower, -self.residuals)
+        return DualFactor(damping, step, lower, self.matrix)
 
-    def solve(self, damping):
-        """z(λ), and the function v ↦ vᵀ(AᵀA + λI)⁻¹v."""
-        damped = tf.linalg.set_diag(
-            self._gram, tf.linalg.diag_part(self._gram) + damping
+
+class DualFactor(NamedTuple):
+    """A `DampedFactor` that holds A, and L with L·Lᵀ = AAᵀ + λI.
+
+    Args:
+        damping: λ, scalar tensor.
+        step: z(λ), tensor of shape `(n,)`.
+        lower: L, lower triangular tensor of shape `(m, m)`.
+        matrix: A, tensor of shape `(m, n)`.
+    """
+
+    damping: tf.Tensor
+    step: tf.Tensor
+    lower: tf.Tensor
+    matrix: tf.Tensor
+
+    holds_rows = True
+
+    def solve_rows(self, vector):
+        """(AᵀA + λI)⁻¹Aᵀu = Aᵀ(AAᵀ + λI)⁻¹u, for u of shape `(m,)`."""
+        return _solve_rows(self.matrix, self.lower, vector)
+
+    # By Woodbury's identity, (AᵀA + λI)⁻¹ = (I − Aᵀ(AAᵀ + λI)⁻¹A) / λ.
+
+    def solve(self, vector):
+        """(AᵀA + λI)⁻¹v, for λ > 0."""
+        return (vector - self.solve_rows(self._times(vector))) / self.damping
+
+    def inverse_form(self, vector):
+        """vᵀ(AᵀA + λI)⁻¹v, for λ > 0."""
+        halfway = tf.linalg.triangular_solve(
+            self.lower, self._times(vector)[:, tf.newaxis]
         )
-        factor = tf.linalg.cholesky(damped)
+        squares = tf.reduce_sum(vector**2) - tf.reduce_sum(halfway**2)
+        return squares / self.damping
 
-        def inverse_form(vector):
-            # Woodbury: (AᵀA + λI)⁻¹ = (I − Aᵀ(AAᵀ + λI)⁻¹A) / λ.
-            halfway = tf.linalg.triangular_solve(
-                factor, self._push(vector)[:, tf.newaxis]
-            )
-            squares = tf.reduce_sum(vector**2) - tf.reduce_sum(halfway**2)
-            return squares / damping
+    def _times(self, vector):
+        return tf.linalg.matvec(self.matrix, vector)
 
-        solution = tf.linalg.cholesky_solve(
-            factor, -self.residuals[:, tf.newaxis]
-        )
-        step = tf.linalg.matvec(self.rows, solution[:, 0], transpose_a=True)
-        return step, inverse_form
 
-    def _push(self, vector):
-        return tf.linalg.matvec(self.rows, vector)
+def _solve_rows(matrix, lower, vector):
+    solution = tf.linalg.cholesky_solve(lower, vector[:, tf.newaxis])[:, 0]
+    return tf.linalg.matvec(matrix, solution, transpose_a=True)

@@ -1,19 +1,24 @@
 """Damped least squares by the normal equations."""
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.linalg.triangular_factor import TriangularFactor
 
-class NormalEquations:
-    """Minimises ½‖A·z + r‖² + ½λ‖z‖² from AᵀA and Aᵀr.
+
+class NormalEquations(NamedTuple):
+    """The `LeastSquaresSystem` that holds AᵀA and Aᵀr.
 
         z(λ) = −(AᵀA + λI)⁻¹ Aᵀr    (Cholesky)
 
-    The fastest form where A has more rows than columns; the condition number
+    The fastest one where A has more rows than columns; the condition number
     of A enters squared.
 
     Args:
-        gram: [A, r]ᵀ[A, r], tensor of shape `(n + 1, n + 1)`.
+        matrix: AᵀA, tensor of shape `(n, n)`.
+        gradient: Aᵀr, tensor of shape `(n,)`.
 
     Example:
 
@@ -21,37 +26,48 @@ class NormalEquations:
     import tensorflow as tf
     from keras_curvature.linalg import NormalEquations
 
-    rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
-    state = NormalEquations.add_rows(NormalEquations.empty(2, "float32"), rows)
-    step, _ = NormalEquations(*state).solve(0.0)  # [-1, -1]
+    system = NormalEquations.from_rows(
+        tf.constant([[1.0, 0.0], [0.0, 2.0]]), tf.constant([1.0, 2.0])
+    )
+    system.factor(0.0).step  # [-1, -1]
     ```
     """
 
-    def __init__(self, gram):
-        self._gram = gram
-        self.matrix = gram[:-1, :-1]
-        self.gradient = gram[:-1, -1]
+    matrix: tf.Tensor
+    gradient: tf.Tensor
 
-    @staticmethod
-    def empty(size, dtype):
-        """The state that holds no rows: `(gram,)`."""
-        return (tf.zeros((size + 1, size + 1), dtype),)
+    @classmethod
+    def zeros(cls, size, dtype):
+        """The system without rows in n = `size` unknowns."""
+        return cls(tf.zeros((size, size), dtype), tf.zeros((size,), dtype))
 
-    @staticmethod
-    def add_rows(state, rows):
-        """The state with rows of [A, r], shape `(m, n + 1)`, added."""
-        (gram,) = state
-        return (gram + tf.matmul(rows, rows, transpose_a=True),)
+    @classmethod
+    def from_rows(cls, matrix, residuals):
+        """The system of A and r."""
+        rows = tf.concat([matrix, residuals[:, tf.newaxis]], axis=1)
+        return cls.zeros(matrix.shape[1], rows.dtype).with_rows(rows)
 
-    @staticmethod
-    def add_diagonal(state, diagonal, residuals):
-        """The state with the rows diag(`diagonal`), `(n, n)`, added."""
-        (gram,) = state
-        squares = tf.concat([diagonal**2, [tf.reduce_sum(residuals**2)]], 0)
-        gram = tf.linalg.set_diag(gram, tf.linalg.diag_part(gram) + squares)
-        # Only what stands above the diagonal of the last column is read.
-        column = (diagonal * residuals)[:, tf.newaxis]
-        return (gram + tf.pad(column, [[0, 1], [diagonal.shape[0], 0]]),)
+    def with_rows(self, rows):
+        """The system with more rows of [A, r], shape `(k, n + 1)`."""
+        # One product of [A, r] with itself: to take A out of it copies it.
+        product = tf.matmul(rows, rows, transpose_a=True)
+        return NormalEquations(
+            self.matrix + product[:-1, :-1], self.gradient + product[:-1, -1]
+        )
+
+    def with_diagonal(self, diagonal, residuals):
+        """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
+        return NormalEquations(
+            _plus_diagonal(self.matrix, diagonal**2),
+            self.gradient + diagonal * residuals,
+        )
+
+    def scaled(self, scaling):
+        """The system in the unknowns `scaling`·z."""
+        return NormalEquations(
+            self.matrix / (scaling[:, tf.newaxis] * scaling),
+            self.gradient / scaling,
+        )
 
     @property
     def column_norms(self):
@@ -60,37 +76,24 @@ class NormalEquations:
 
     @property
     def least_damping(self):
-        """The damping below which rounding may make Cholesky fail."""
-        # The computed matrix differs from a positive semi-definite one by
-        # about ε·trace in norm.
-        epsilon = np.finfo(self.matrix.dtype.as_numpy_dtype).eps
-        return 2 * epsilon * tf.linalg.trace(self.matrix)
+        """Scalar, the damping below which rounding may make Cholesky fail."""
+        return least_damping(self.matrix)
 
-    def scaled(self, scaling):
-        """The same problem in the unknowns `scaling`·z."""
-        scaling = tf.concat([scaling, tf.ones((1,), scaling.dtype)], axis=0)
-        return NormalEquations(self._gram / (scaling[:, tf.newaxis] * scaling))
+    def factor(self, damping):
+        """The factor of AᵀA + λI, by Cholesky's method."""
+        damping = tf.convert_to_tensor(damping, self.matrix.dtype)
+        lower = tf.linalg.cholesky(_plus_diagonal(self.matrix, damping))
+        step = tf.linalg.cholesky_solve(lower, -self.gradient[:, tf.newaxis])
+        return TriangularFactor(damping, step[:, 0], lower)
 
-    def solve(self, damping):
-        """z(λ), and the function v ↦ vᵀ(AᵀA + λI)⁻¹v.
 
-        Where the damped matrix is not positive definite to rounding, both
-        are NaN.
-        """
-        factor = self._factor(damping)
+def least_damping(gram):
+    """The λ with which gram + λI has a Cholesky factor despite rounding."""
+    # The computed matrix differs from a positive semi-definite one by about
+    # ε·trace in norm.
+    epsilon = np.finfo(gram.dtype.as_numpy_dtype).eps
+    return 2 * epsilon * tf.linalg.trace(gram)
 
-        def inverse_form(vector):
-            halfway = tf.linalg.triangular_solve(factor, vector[:, tf.newaxis])
-            return tf.reduce_sum(halfway**2)
 
-        step = tf.linalg.cholesky_solve(factor, -self.gradient[:, tf.newaxis])
-        return step[:, 0], inverse_form
-
-    def apply_inverse(self, damping, vector):
-        """(AᵀA + λI)⁻¹·vector."""
-        factor = self._factor(damping)
-        return tf.linalg.cholesky_solve(factor, vector[:, tf.newaxis])[:, 0]
-
-    def _factor(self, damping):
-        diagonal = tf.linalg.diag_part(self.matrix) + damping
-        return tf.linalg.cholesky(tf.linalg.set_diag(self.matrix, diagonal))
+def _plus_diagonal(matrix, diagonal):
+    return tf.linalg.set_diag(matrix, tf.linalg.diag_part(matrix) + diagonal)

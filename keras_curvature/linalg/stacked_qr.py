@@ -1,18 +1,22 @@
-"""Damped least squares by orthogonal triangularisation."""
+"""Damped least squares by orthogonal triangularization."""
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature.linalg.triangular_factor import TriangularFactor
 
-class StackedQR:
-    """Minimises ½‖A·z + r‖² + ½λ‖z‖² by QR of the stacked [A; √λ·I].
 
-    A and r are first reduced to a triangle, slice by slice; each damping
-    then costs one QR of `(2n, n)`. The condition number of A is not squared,
-    as it is in the normal equations: for the last digits, at a higher price.
+class StackedQR(NamedTuple):
+    """The `LeastSquaresSystem` that holds R and Qᵀr of A = QR.
+
+    The rows of A and r are reduced to a triangle, some at a time; each
+    damping then costs one QR factorization of [R; √λ·I], of shape `(2n, n)`.
+    The condition number of A is not squared, as it is in the normal
+    equations: for the last digits, at a higher price.
 
     Args:
-        triangle: R of the QR factorisation of [A, r], tensor of shape
-            `(n + 1, n + 1)`.
+        triangle: [R, Qᵀr], tensor of shape `(n, n + 1)`.
 
     Example:
 
@@ -20,9 +24,10 @@ class StackedQR:
     import tensorflow as tf
     from keras_curvature.linalg import StackedQR
 
-    rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
-    state = StackedQR.add_rows(StackedQR.empty(2, "float32"), rows)
-    step, _ = StackedQR(*state).solve(0.0)  # [-1, -1]
+    system = StackedQR.from_rows(
+        tf.constant([[1.0, 0.0], [0.0, 2.0]]), tf.constant([1.0, 2.0])
+    )
+    system.factor(0.0).step  # [-1, -1]
     ```
 
     References:
@@ -30,86 +35,67 @@ class StackedQR:
         theory", section 3.
     """
 
-    least_damping = 0.0
+    triangle: tf.Tensor
 
-    def __init__(self, triangle):
-        self._triangle = triangle
-        self._factor = triangle[:-1, :-1]
-        self._projected = triangle[:-1, -1]
-        self.gradient = tf.linalg.matvec(
-            self._factor, self._projected, transpose_a=True
+    @classmethod
+    def zeros(cls, size, dtype):
+        """The system without rows in n = `size` unknowns."""
+        return cls(tf.zeros((size, size + 1), dtype))
+
+    @classmethod
+    def from_rows(cls, matrix, residuals):
+        """The system of A and r."""
+        rows = tf.concat([matrix, residuals[:, tf.newaxis]], axis=1)
+        return cls.zeros(matrix.shape[1], rows.dtype).with_rows(rows)
+
+    def with_rows(self, rows):
+        """The system with more rows of [A, r], shape `(k, n + 1)`."""
+        stacked = tf.concat([self.triangle, rows], axis=0)
+        # The last row of its triangle holds what no z can remove from r.
+        triangle = tf.linalg.qr(stacked).r[: self.triangle.shape[0]]
+        return StackedQR(tf.ensure_shape(triangle, self.triangle.shape))
+
+    def with_diagonal(self, diagonal, residuals):
+        """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
+        return self.with_rows(
+            tf.concat(
+                [tf.linalg.diag(diagonal), residuals[:, tf.newaxis]], axis=1
+            )
         )
 
-    @staticmethod
-    def empty(size, dtype):
-        """The state that holds no rows: `(triangle,)`."""
-        return (tf.zeros((size + 1, size + 1), dtype),)
+    def scaled(self, scaling):
+        """The system in the unknowns `scaling`·z."""
+        ones = tf.ones((1,), scaling.dtype)
+        return StackedQR(self.triangle / tf.concat([scaling, ones], axis=0))
 
-    @staticmethod
-    def add_rows(state, rows):
-        """The state with rows of [A, r], shape `(m, n + 1)`, added."""
-        (triangle,) = state
-        stacked = _triangle_of(tf.concat([triangle, rows], axis=0))
-        return (tf.ensure_shape(stacked, triangle.shape),)
-
-    @staticmethod
-    def add_diagonal(state, diagonal, residuals):
-        """The state with the rows diag(`diagonal`), `(n, n)`, added."""
-        rows = [tf.linalg.diag(diagonal), residuals[:, tf.newaxis]]
-        return StackedQR.add_rows(state, tf.concat(rows, axis=1))
+    @property
+    def gradient(self):
+        """Aᵀr = Rᵀ·Qᵀr, shape `(n,)`."""
+        return tf.linalg.matvec(
+            self.triangle[:, :-1], self.triangle[:, -1], transpose_a=True
+        )
 
     @property
     def column_norms(self):
         """Norms of the columns of A, shape `(n,)`."""
-        return tf.norm(self._factor, axis=0)
+        return tf.norm(self.triangle[:, :-1], axis=0)
 
-    def scaled(self, scaling):
-        """The same problem in the unknowns `scaling`·z."""
-        ones = tf.ones((1,), scaling.dtype)
-        return StackedQR(self._triangle / tf.concat([scaling, ones], axis=0))
+    @property
+    def least_damping(self):
+        """Scalar 0: a triangle exists whatever the rounding."""
+        return tf.zeros((), self.triangle.dtype)
 
-    def solve(self, damping):
-        """z(λ), and the function v ↦ vᵀ(AᵀA + λI)⁻¹v.
+    def factor(self, damping):
+        """The factor of AᵀA + λI: the transposed triangle of [R; √λ·I].
 
-        Where A has linearly dependent columns and λ is 0, both may be
-        infinite or NaN.
+        Where A has linearly dependent columns and λ is 0, results may be
+        infinite or NaN. Those of `solve` and `inverse_form` are as accurate
+        as those of the normal equations (seminormal equations), the step is
+        more.
         """
-        stacked = self._damped(damping)
-        factor = stacked[:-1, :-1]
-
-        def inverse_form(vector):
-            halfway = _back_substituted(factor, vector, adjoint=True)
-            return tf.reduce_sum(halfway**2)
-
-        return -_back_substituted(factor, stacked[:-1, -1]), inverse_form
-
-    def apply_inverse(self, damping, vector):
-        """(AᵀA + λI)⁻¹·vector, by the seminormal equations."""
-        factor = self._damped(damping)[:-1, :-1]
-        halfway = _back_substituted(factor, vector, adjoint=True)
-        return _back_substituted(factor, halfway)
-
-    def _damped(self, damping):
-        """The triangle of [A, r; √λ·I, 0]."""
-        size = self._factor.shape[0]
-        root = tf.sqrt(tf.cast(damping, self._factor.dtype))
-        damped_rows = tf.concat(
-            [
-                root * tf.eye(size, dtype=root.dtype),
-                tf.zeros((size, 1), root.dtype),
-            ],
-            axis=1,
-        )
-        return _triangle_of(
-            tf.concat([self._triangle[:-1], damped_rows], axis=0)
-        )
-
-
-def _triangle_of(matrix):
-    return tf.linalg.qr(matrix).r
-
-
-def _back_substituted(factor, vector, adjoint=False):
-    return tf.linalg.triangular_solve(
-        factor, vector[:, tf.newaxis], lower=False, adjoint=adjoint
-    )[:, 0]
+        damping = tf.convert_to_tensor(damping, self.triangle.dtype)
+        roots = tf.sqrt(damping) + tf.zeros_like(self.triangle[:, -1])
+        damped = self.with_diagonal(roots, tf.zeros_like(roots)).triangle
+        lower = tf.transpose(damped[:, :-1])
+        step = tf.linalg.triangular_solve(lower, -damped[:, -1:], adjoint=True)
+        return TriangularFactor(damping, step[:, 0], lower)

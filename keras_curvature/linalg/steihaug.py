@@ -47,18 +47,25 @@ class SteihaugSteps(NamedTuple):
 
 
 class _Iterate(NamedTuple):
-    """z, r = g + Hz, M⁻¹r, d; products in M; the steps that left a region."""
+    """An iterate z of conjugate gradients, and what was found on the way."""
 
+    # Products with H so far, and whether the last showed dᵀHd ≤ 0.
     iterations: tf.Tensor
     negative: tf.Tensor
+    # The iterate, its residual r = g + Hz, and the next direction.
     z: tf.Tensor
     r: tf.Tensor
     d: tf.Tensor
+    # Scalars: rᵀM⁻¹r, and zᵀMz, zᵀMd, dᵀMd, which follow by recurrences
+    # without a product with M.
     rv: tf.Tensor
     zz: tf.Tensor
     zd: tf.Tensor
     dd: tf.Tensor
+    # dᵀHd of the last direction.
     curvature: tf.Tensor
+    # For each radius: whether the path has left the region, and the step to
+    # where it did.
     left: tf.Tensor
     found: SteihaugSteps
 
@@ -66,7 +73,7 @@ class _Iterate(NamedTuple):
 def steihaug(
     matvec, gradient, radii, tolerance, max_iterations, preconditioner=None
 ):
-    """Minimises gᵀp + ½ pᵀHp within ‖p‖ ≤ Δ, by truncated CG.
+    """Minimizes gᵀp + ½ pᵀHp within ‖p‖ ≤ Δ, by truncated CG.
 
     The conjugate gradient iterates grow in norm; p is the last one with
     ‖g + Hp‖ ≤ tolerance·‖g‖, or the point where their path leaves the region,

@@ -1,29 +1,35 @@
 """The least-squares step within a trust region."""
 
+from typing import NamedTuple
+
+import numpy as np
 import tensorflow as tf
+
+from keras_curvature.linalg.least_squares_system import DampedFactor
 
 
 def trust_region_step(
     system, radius, damping, tolerance=0.1, max_iterations=10
 ):
-    """The minimiser of ½‖A·z + r‖² among the z with ‖z‖ ≤ radius.
+    """The minimizer of ½‖A·z + r‖² among the z with ‖z‖ ≤ radius.
 
-    The free minimiser where it is short enough, else z(λ) with the damping λ
+    The free minimizer where it is short enough, else z(λ) with the damping λ
     that solves ‖z(λ)‖ = radius, by Newton's method on 1/‖z(λ)‖ between
     bounds.
 
     Args:
-        system: `NormalEquations`, `DualEquations` or `StackedQR`.
-        radius: Scalar tensor > 0.
-        damping: Scalar tensor ≥ 0, where the search for λ starts: that of the
-            step before, or 0.
+        system: `LeastSquaresSystem`.
+        radius: Number or scalar tensor > 0.
+        damping: Number or scalar tensor ≥ 0, where the search for λ starts:
+            that of the step before, or 0.
         tolerance: Float. ‖z‖ may differ from the radius by this fraction.
             Defaults to `0.1`.
-        max_iterations: Int, of Newton's method. Defaults to `10`.
+        max_iterations: Int, the most dampings to try, each with a
+            factorization. Defaults to `10`.
 
     Returns:
-        Tuple `(z, damping)`: tensors of shape `(n,)` and `()`. z holds NaN
-        where no damping within the iterations gave a finite step.
+        `DampedFactor` of the damping found, with `step` z and `damping` λ. z
+        holds NaN where no damping within the iterations gave a finite step.
 
     Example:
 
@@ -31,62 +37,76 @@ def trust_region_step(
     import tensorflow as tf
     from keras_curvature.linalg import DualEquations, trust_region_step
 
-    system = DualEquations(tf.eye(2), tf.constant([3.0, 4.0]))
-    trust_region_step(system, tf.constant(1.0), tf.constant(0.0))
-    # about [-0.6, -0.8], and λ = 4
+    system = DualEquations.from_rows(tf.eye(2), tf.constant([3.0, 4.0]))
+    factor = trust_region_step(system, radius=1.0, damping=0.0)
+    factor.step, factor.damping  # about [-0.6, -0.8], and 4
     ```
 
     References:
         Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
         theory", section 5.
     """
-    dtype = system.gradient.dtype
-    least = tf.cast(system.least_damping, dtype)
+    gradient = system.gradient
+    radius, damping = (
+        tf.convert_to_tensor(value, gradient.dtype)
+        for value in (radius, damping)
+    )
+    least = system.least_damping
+    # Less damping is lost in the rounding of A.
+    epsilon = np.finfo(gradient.dtype.as_numpy_dtype).eps
+    lost = (epsilon * tf.norm(system.column_norms)) ** 2
     # ‖z(λ)‖ ≤ ‖Aᵀr‖/λ, so the damping sought is below.
-    upper = tf.maximum(tf.norm(system.gradient) / radius, least)
-    start = tf.clip_by_value(tf.cast(damping, dtype), least, upper)
+    upper = tf.maximum(tf.norm(gradient) / radius, least)
+    start = tf.clip_by_value(damping, least, upper)
 
-    def unfinished(iteration, is_found, *_):
-        return (iteration < max_iterations) & ~is_found
-
-    def narrow(iteration, is_found, step, used, damping, lower, upper):
-        step, length, slope = _at(system, damping)
-        is_free = (damping <= least) & (length <= radius)
+    def unfinished(search):
+        # All false where the step is NaN.
+        length = tf.norm(search.factor.step)
+        is_free = (search.factor.damping <= least) & (length <= radius)
         is_found = is_free | (tf.abs(length - radius) <= tolerance * radius)
-        # Where there is no Cholesky factor, the damping is too small.
-        exists = tf.math.is_finite(length)
-        too_small = ~exists | (length > radius)
-        lower = tf.where(too_small, damping, lower)
-        upper = tf.where(too_small, upper, damping)
-        upper = tf.where(exists, upper, tf.maximum(upper, 100 * damping))
-        newton = damping + length / radius * (length - radius) / slope
-        is_inside = exists & (newton > lower) & (newton < upper)
-        middle = tf.maximum(tf.sqrt(lower * upper), 1e-3 * upper)
-        # From the right, Newton's step may pass the damping sought.
-        is_past = exists & (newton <= least)
-        outside = tf.where(is_past, least, middle)
-        following = tf.where(is_inside, newton, outside)
-        return iteration + 1, is_found, step, damping, following, lower, upper
+        return (search.iterations < max_iterations) & ~is_found
 
-    _, _, step, used, _, _, _ = tf.while_loop(
+    def narrow(search):
+        following, lower, upper = _next_damping(search, radius, least, lost)
+        factor = system.factor(following)
+        return (_Search(search.iterations + 1, factor, lower, upper),)
+
+    (search,) = tf.while_loop(
         unfinished,
         narrow,
-        (
-            tf.constant(0),
-            tf.constant(False),
-            tf.zeros_like(system.gradient),
-            least,
-            start,
-            least,
-            upper,
-        ),
+        (_Search(tf.constant(1), system.factor(start), least, upper),),
         parallel_iterations=1,
     )
-    return step, used
+    return search.factor
 
 
-def _at(system, damping):
-    """z(λ), its length, and −d‖z(λ)‖/dλ."""
-    step, squared_norm_by_inverse = system.solve(damping)
-    length = tf.norm(step)
-    return step, length, squared_norm_by_inverse(step) / length
+class _Search(NamedTuple):
+    """The factor of the last damping tried, and bounds of that sought."""
+
+    iterations: tf.Tensor
+    factor: DampedFactor
+    lower: tf.Tensor
+    upper: tf.Tensor
+
+
+def _next_damping(search, radius, least, lost):
+    """The damping to try next, and the bounds after the last one."""
+    _, factor, lower, upper = search
+    damping, length = factor.damping, tf.norm(factor.step)
+    # Where there is no Cholesky factor, the damping is too small.
+    exists = tf.math.is_finite(length)
+    is_too_small = ~exists | (length > radius)
+    lower = tf.where(is_too_small, damping, lower)
+    upper = tf.where(is_too_small, upper, damping)
+    upper = tf.where(exists, upper, tf.maximum(upper, 100 * damping))
+    # −d‖z(λ)‖/dλ.
+    slope = factor.inverse_form(factor.step) / length
+    newton = damping + length / radius * (length - radius) / slope
+    # From the right, Newton's step may pass the damping sought.
+    is_past = ~is_too_small & (newton <= least)
+    # From the left it creeps where rounding alone makes z(λ) long.
+    newton = tf.where(is_too_small, tf.maximum(newton, lost), newton)
+    is_inside = exists & (newton > lower) & (newton < upper)
+    middle = tf.maximum(tf.sqrt(lower * upper), 1e-3 * upper)
+    outside = tf.where(is_past, least, middle)
+    return tf.where(is_inside, newton, outside), lower, upper

@@ -87,6 +87,15 @@ class GaussNewtonForm:
         return self.scale * vector - self.probabilities * total
 
     @property
+    def gradient(self):
+        """∂L/∂outputs = S·r, shape `(batch, m)`."""
+        return self.pull(self.residuals)
+
+    def hessian_product(self, vector):
+        """H_L·vector = S·Sᵀ·vector, shape `(batch, m)`."""
+        return self.pull(self.push(vector))
+
+    @property
     def _has_classes(self):
         return any(classes for _, classes in self.segments)
 

@@ -196,9 +196,9 @@ def _gradient_and_product(objective, linearization):
         pushed = linearization.jacobian_vector_product(
             objective.unflatten(vector)
         )
-        return pull(form.pull(form.push(pushed))) + penalty * vector
+        return pull(form.hessian_product(pushed)) + penalty * vector
 
-    gradient = pull(form.pull(form.residuals)) + penalty * objective.weights
+    gradient = pull(form.gradient) + penalty * objective.weights
     return gradient, product
 
 

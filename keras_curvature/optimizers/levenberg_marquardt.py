@@ -84,8 +84,8 @@ class LevenbergMarquardt(LeastSquaresSolver):
             depend on the units of the weights. `"identity"`: D = I,
             in float64 often faster on networks, whose weights have like
             units. Defaults to `"marquardt"`.
-        geodesic_acceleration: Whether steps are bent, see above. Not for the
-            dual solver, which `"auto"` then leaves out. Defaults to `False`.
+        geodesic_acceleration: Whether steps are bent, see above. Defaults to
+            `False`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Larger ones are quicker from starts near the solution;
             networks may leap into a poor minimum. Defaults to `1.0`.
@@ -179,13 +179,6 @@ class LevenbergMarquardt(LeastSquaresSolver):
         self.geodesic_acceleration = checked_flag(
             "geodesic_acceleration", geodesic_acceleration
         )
-        if self.geodesic_acceleration and self.linear_solver == "dual":
-            raise ValueError(
-                '`linear_solver` must not be "dual" where '
-                "`geodesic_acceleration` is True: the dual form has no matrix "
-                'of the weights. Received: linear_solver="dual". Use "auto", '
-                '"cholesky" or "qr".'
-            )
         self.slice_size = slice_size
         if slice_size is not None:
             self.slice_size = checked_integer(
@@ -202,7 +195,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
             return step(self.linear_solver)
         if size <= _QR_WEIGHTS:
             return step("qr")
-        if size < _DUAL_WEIGHTS or self.geodesic_acceleration:
+        if size < _DUAL_WEIGHTS:
             return step("cholesky")
         if objective.penalty is not None:
             # A penalty adds a row for each weight.

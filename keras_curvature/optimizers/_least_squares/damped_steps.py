@@ -10,14 +10,14 @@ class DampedSteps:
     """Proposes d = −(AᵀA + λD²)⁻¹ Aᵀr with ‖D·d‖ within the trust radius.
 
     Args:
-        system: A and r, an object of `keras_curvature.linalg`. Its float type
-            is that of the computation.
+        system: A and r, a `LeastSquaresSystem`. Its float type is that of
+            the computation.
         scaling: The diagonal of D, tensor of shape `(n,)`. Its float type is
             that of the steps.
-        acceleration: Callable that maps `(system, D, z, damping, predicted)`
-            in the unknowns z = D·d, with the reduction of the loss that z
-            promises, to what is added to z, and whether the sum is to be
-            trusted; None to add nothing.
+        acceleration: Callable that maps `(factor, scaling, predicted)` to
+            what is added to z = D·d, and whether the sum is to be trusted;
+            None to add nothing. The `DampedFactor` holds z in `step`;
+            `predicted` is the reduction of the loss that z promises.
 
     Attributes:
         gradient: (AD⁻¹)ᵀr, tensor of shape `(n,)`.
@@ -28,25 +28,29 @@ class DampedSteps:
         self._wide = system.gradient.dtype
         self._scaling = tf.cast(scaling, self._wide)
         self._system = system.scaled(self._scaling)
+        self._least_damping = self._system.least_damping
+        self._wide_gradient = self._system.gradient
         self._acceleration = acceleration
-        self.gradient = tf.cast(self._system.gradient, self._dtype)
+        self.gradient = tf.cast(self._wide_gradient, self._dtype)
 
     def propose(self, attempt, radius, damping):
         """A `Proposal` for a radius; the search for λ starts at `damping`."""
-        system = self._system
-        z, damping = trust_region_step(
-            system, tf.cast(radius, self._wide), tf.cast(damping, self._wide)
+        factor = trust_region_step(
+            self._system,
+            tf.cast(radius, self._wide),
+            tf.cast(damping, self._wide),
         )
+        z, damping = factor.step, factor.damping
         # −gᵀz − ½‖A·z‖² with (AᵀA + λI)z = −g (Moré, section 4).
-        slope = tf.reduce_sum(system.gradient * z)
+        slope = tf.reduce_sum(self._wide_gradient * z)
         predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
-        is_free = damping <= system.least_damping
+        is_free = damping <= self._least_damping
         length, is_trusted = tf.norm(z), True
         if self._acceleration is not None:
-            bend, is_trusted = self._acceleration(
-                system, self._scaling, z, damping, predicted
+            half, is_trusted = self._acceleration(
+                factor, self._scaling, predicted
             )
-            z += bend
+            z += half
         step, length, predicted, damping = (
             tf.cast(t, self._dtype)
             for t in (z / self._scaling, length, predicted, damping)

@@ -18,15 +18,19 @@ def geodesic_acceleration(objective, variables, slice_size):
     Args:
         objective: `Objective`.
         variables: List of the trainable variables.
-        slice_size: Int, the most samples to differentiate at once.
+        slice_size: Int, the most samples to differentiate at once, all where
+            the system holds the rows of all.
     """
 
-    def acceleration(system, scaling, z, damping, predicted):
+    def acceleration(factor, scaling, predicted):
+        z = factor.step
         step = tf.cast(z / scaling, objective.weights.dtype)
-        curvature = curvature_along(objective, variables, step, slice_size)
-        half = -0.5 * system.apply_inverse(
-            damping, tf.cast(curvature, z.dtype) / scaling
-        )
+        if factor.holds_rows:
+            rows = second_order_rows(objective, variables, step)
+            half = -0.5 * factor.solve_rows(tf.cast(rows, z.dtype))
+        else:
+            term = second_order_term(objective, variables, step, slice_size)
+            half = -0.5 * factor.solve(tf.cast(term, z.dtype) / scaling)
         length = 2 * tf.norm(half)
         # The step alone where there is no second derivative, and where the
         # loss cannot show whether to trust it.
@@ -38,7 +42,7 @@ def geodesic_acceleration(objective, variables, slice_size):
     return acceleration
 
 
-def curvature_along(objective, variables, step, slice_size):
+def second_order_term(objective, variables, step, slice_size):
     """Jᵀ·H_L·y″, with y″ the outputs' second derivative along a step.
 
     Leaves the model at the start of the step.
@@ -56,16 +60,46 @@ def curvature_along(objective, variables, step, slice_size):
     vectors = objective.unflatten(step)
 
     def add(total, inputs, outputs, form):
-        try:
-            along = SecondDirectionalDerivative(
-                lambda: objective.outputs_of(inputs), variables, vectors
-            )
-        except SecondDerivativeError as error:
-            raise SecondDerivativeError(
-                f"{error} Or set geodesic_acceleration=False."
-            ) from error
-        cotangents = form.pull(form.push(along.value))
+        along = _second_derivative(objective, inputs, variables, vectors)
+        cotangents = form.hessian_product(along.value)
         pulled = along.vector_jacobian_product(cotangents)
         return total + objective.flatten(pulled)
 
     return sum_over_slices(add, tf.zeros_like(step), objective, slice_size)
+
+
+def second_order_rows(objective, variables, step):
+    """u = Sᵀy″ with Aᵀu = Jᵀ·H_L·y″: an entry for each row of A.
+
+    Differentiates all samples at once, as A holds all of them. Leaves the
+    model at the start of the step.
+
+    Args:
+        objective: `Objective`.
+        variables: List of the trainable variables.
+        step: v, tensor of shape `(n,)`.
+
+    Returns:
+        Tensor of shape `(batch·m,)`, with a penalty `(batch·m + n,)`.
+    """
+    objective.return_to_start()
+    along = _second_derivative(
+        objective, objective.inputs, variables, objective.unflatten(step)
+    )
+    rows = tf.reshape(objective.form.push(along.value), (-1,))
+    if objective.penalty is None:
+        return rows
+    # The residuals of a penalty are linear in the weights.
+    return tf.concat([rows, tf.zeros_like(step)], axis=0)
+
+
+def _second_derivative(objective, inputs, variables, vectors):
+    """That of the outputs along vectors in the shapes of the variables."""
+    try:
+        return SecondDirectionalDerivative(
+            lambda: objective.outputs_of(inputs), variables, vectors
+        )
+    except SecondDerivativeError as error:
+        raise SecondDerivativeError(
+            f"{error} Or set geodesic_acceleration=False."
+        ) from error

@@ -10,7 +10,6 @@ from keras_curvature.linalg import (
 )
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 
-_SLICED = {"cholesky": NormalEquations, "qr": StackedQR}
 # By rounding, outputs of a sample alone differ from those within a batch:
 # much where an output is a small difference of large numbers.
 _MISMATCH = 0.05
@@ -28,51 +27,53 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
         dtype: Name of the float type in which normal equations are held.
 
     Returns:
-        Tuple `(system, is_mixed)`: an object of `keras_curvature.linalg`, and
-        a scalar bool tensor, whether outputs depend on other samples.
+        Tuple `(system, is_mixed)`: a `LeastSquaresSystem`, and a scalar bool
+        tensor, whether outputs depend on other samples.
     """
-    form = objective.form
+    weights = objective.weights
     if solver == "dual":
-        columns, is_mixed = _columns(
-            objective, variables, objective.inputs, objective.outputs, form
+        system, is_mixed = _dual_equations(objective, variables)
+    else:
+        if solver == "qr":
+            empty = StackedQR.zeros(weights.shape[0], weights.dtype)
+        else:
+            empty = NormalEquations.zeros(weights.shape[0], dtype)
+        system, is_mixed = _summed(objective, variables, empty, slice_size)
+    if objective.penalty is not None:
+        # The rows and residuals of a penalty ½ Σ p·w²: diag(√p) and √p·w.
+        root = tf.sqrt(objective.penalty)
+        system = system.with_diagonal(
+            *(tf.cast(t, system.gradient.dtype) for t in (root, root * weights))
         )
-        rows = _joined(columns)
-        residuals = tf.reshape(form.residuals, (-1,))
-        if objective.penalty is not None:
-            root, more = _penalty_rows(objective)
-            rows = tf.concat([rows, tf.linalg.diag(root)], axis=0)
-            residuals = tf.concat([residuals, more], axis=0)
-        return DualEquations(rows, residuals), is_mixed
-    kind = _SLICED[solver]
-    if solver != "cholesky":
-        dtype = objective.weights.dtype
-    empty = kind.empty(objective.weights.shape[0], dtype)
+    return system, is_mixed
+
+
+def _dual_equations(objective, variables):
+    """`jacobian_system` with all rows at once."""
+    form = objective.form
+    columns, is_mixed = _columns(
+        objective, variables, objective.inputs, objective.outputs, form
+    )
+    residuals = tf.reshape(form.residuals, (-1,))
+    return DualEquations.from_rows(_joined(columns), residuals), is_mixed
+
+
+def _summed(objective, variables, empty, slice_size):
+    """`jacobian_system` from slices whose rows are added to `empty`."""
 
     def add(state, inputs, outputs, form):
-        rows, is_mixed = state
+        system, is_mixed = state
         columns, is_mixed_here = _columns(
             objective, variables, inputs, outputs, form
         )
         # In one go: to append r to a large A would copy it.
-        new = _joined([*columns, form.residuals[..., tf.newaxis]])
-        rows = kind.add_rows(rows, tf.cast(new, dtype))
-        return rows, is_mixed | is_mixed_here
+        rows = _joined([*columns, form.residuals[..., tf.newaxis]])
+        rows = tf.cast(rows, system.gradient.dtype)
+        return system.with_rows(rows), is_mixed | is_mixed_here
 
-    state, is_mixed = sum_over_slices(
+    return sum_over_slices(
         add, (empty, tf.constant(False)), objective, slice_size
     )
-    if objective.penalty is not None:
-        diagonal, residuals = (
-            tf.cast(t, dtype) for t in _penalty_rows(objective)
-        )
-        state = kind.add_diagonal(state, diagonal, residuals)
-    return kind(*state), is_mixed
-
-
-def _penalty_rows(objective):
-    """The diagonal of A and the r of a penalty ½ Σ c·w²: √c and √c·w."""
-    root = tf.sqrt(objective.penalty)
-    return root, root * objective.weights
 
 
 def _columns(objective, variables, inputs, outputs, form):

@@ -49,11 +49,12 @@ class Objective:
         self.loss = self._with_penalty(loss, self.weights)
         self.form = gauss_newton_form(terms, gradients)
         self.outputs = self._select(outputs)
-        self._gradient = self._joined(gradients)
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
         epsilon = np.finfo(self.weights.dtype.as_numpy_dtype).eps
         self.rounding = (
-            4 * epsilon * tf.reduce_sum(tf.abs(self._gradient * self.outputs))
+            4
+            * epsilon
+            * tf.reduce_sum(tf.abs(self.form.gradient * self.outputs))
         )
         if penalty is not None:
             self.rounding += (
@@ -89,7 +90,7 @@ class Objective:
 
         def by_outputs():
             _, _, gradients = _loss_and_gradients(self._step, outputs)
-            slope = self._gradient + self._joined(gradients)
+            slope = self.form.gradient + self._joined(gradients)
             change = self._select(outputs) - self.outputs
             reduction = -tf.reduce_sum(slope * change) / 2
             if self.penalty is None:

@@ -7,15 +7,17 @@ import tensorflow as tf
 
 import keras_curvature
 from keras_curvature.autodiff import SecondDerivativeError
+from keras_curvature.linalg import DualEquations
 from keras_curvature.optimizers import LevenbergMarquardt
 from tests.optimizers.least_squares.helpers import (
+    Poisson,
     compiled,
     fit,
     flat_weights,
     minimize_residuals,
     network,
+    tanh_network,
 )
-from tests.optimizers.least_squares.test_physics_informed import Poisson
 
 
 class Exponential(keras_curvature.Model):
@@ -59,10 +61,14 @@ def parts_of_step(rows, residuals, second, damping, scaling):
 
 
 def accelerated(model, loss="mse", compile_options=None, **options):
-    options.setdefault("linear_solver", "cholesky")
-    options.setdefault("initial_trust_radius", 0.1)
+    options = {
+        "linear_solver": "cholesky",
+        "initial_trust_radius": 0.1,
+        "geodesic_acceleration": True,
+        **options,
+    }
     model.compile(
-        LevenbergMarquardt(geodesic_acceleration=True, **options),
+        LevenbergMarquardt(**options),
         loss,
         **(compile_options or {}),
     )
@@ -87,6 +93,8 @@ def one_step(model, x, y, weight=None):
         ({"linear_solver": "qr", "slice_size": 7}, {}),
         ({"slice_size": 7}, {"jit_compile": True}),
         ({"slice_size": 7}, {"run_eagerly": True}),
+        ({"linear_solver": "dual", "slice_size": 7}, {}),
+        ({"linear_solver": "dual"}, {"jit_compile": True}),
     ],
     ids=str,
 )
@@ -104,9 +112,11 @@ def test_a_step_is_bent_by_half_of_the_acceleration(options, how, float64):
     assert np.linalg.norm(a) > 1e-2 * np.linalg.norm(v)
 
 
-def test_penalties_damp_the_acceleration_too(float64):
+@pytest.mark.parametrize("solver", ["cholesky", "dual"])
+def test_penalties_damp_the_acceleration_too(solver, float64):
     model = accelerated(
         Exponential(regularizer=keras.regularizers.L2(0.03)),
+        linear_solver=solver,
         scaling="identity",
     )
     w = model.w.numpy()
@@ -261,20 +271,79 @@ def test_a_physics_informed_network_lowers_its_loss(float64):
     assert np.mean((model(tf.constant(x)) - y) ** 2) < first
 
 
-def test_auto_leaves_out_the_dual_solver_where_residuals_are_few(float64, rng):
-    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
-    model = accelerated(network(units=80), linear_solver="auto")
+def few_residuals(rng):
+    """`(model, x, y)` with 321 weights and 12 residuals."""
+    model = network(units=80)
     assert model.count_params() > 256
-    first = np.mean((model(x) - y) ** 2)
+    return model, rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+
+
+def test_the_dual_solver_bends_a_step_of_few_residuals(float64, rng):
+    model, x, y = few_residuals(rng)
+    accelerated(model, linear_solver="dual", scaling="identity")
+    start = model.get_weights()
+    rows, residuals, _ = tanh_network(start, x, y, flat_weights(model))
+    step, logs = one_step(model, x, y)
+    v, a = parts_of_step(
+        rows,
+        residuals,
+        lambda v: tanh_network(start, x, y, v)[2],
+        logs["damping"][0],
+        np.ones(model.count_params()),
+    )
+    error = np.linalg.norm(step - (v + a / 2))
+    assert error < 1e-10 * np.linalg.norm(v)
+    assert np.linalg.norm(a) > 1e-2 * np.linalg.norm(v)
+
+
+@pytest.mark.parametrize("residuals", [12, 400])
+def test_auto_takes_the_dual_solver_where_residuals_are_few(
+    residuals, rng, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(
+        DualEquations, "factor", recording(DualEquations.factor, made)
+    )
+    model, _, _ = few_residuals(rng)
+    x, y = rng.normal(size=(residuals, 2)), rng.normal(size=(residuals, 1))
+    # Operation by operation, for a graph holds both.
+    accelerated(model, "mse", {"run_eagerly": True}, linear_solver="auto")
     fit(model, x, y, 1)
-    assert np.mean((model(x) - y) ** 2) < first
+    assert bool(made) == (residuals == 12)
 
 
-def test_the_dual_solver_is_refused():
-    with pytest.raises(
-        ValueError, match=r"linear_solver.*geodesic_acceleration"
-    ):
-        LevenbergMarquardt("dual", geodesic_acceleration=True)
+@pytest.mark.parametrize("solver", ["cholesky", "qr", "dual"])
+def test_an_accelerated_trial_needs_no_more_factorizations(
+    solver, float64, monkeypatch
+):
+    made = []
+    for name in ("cholesky", "qr"):
+        function = recording(getattr(tf.linalg, name), made)
+        monkeypatch.setattr(tf.linalg, name, function)
+    counts = []
+    for is_bent in (False, True):
+        made.clear()
+        model = accelerated(
+            Exponential(),
+            "mse",
+            {"run_eagerly": True},
+            linear_solver=solver,
+            geodesic_acceleration=is_bent,
+        )
+        one_step(model, X, Y)
+        counts.append(len(made))
+    # QR reduces the rows of the batch besides.
+    assert counts[0] == counts[1] > (solver == "qr")
+
+
+def recording(function, calls):
+    """The function, which notes that it was called."""
+
+    def call(*args, **kwargs):
+        calls.append(function)
+        return function(*args, **kwargs)
+
+    return call
 
 
 @pytest.mark.parametrize("value", [1, "yes", None])

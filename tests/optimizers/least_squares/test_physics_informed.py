@@ -1,11 +1,9 @@
 """Physics-informed networks train with each of the solvers."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import keras_curvature
 from keras_curvature.callbacks import SolverProgress
 from keras_curvature.optimizers import (
     LBFGS,
@@ -13,33 +11,7 @@ from keras_curvature.optimizers import (
     LevenbergMarquardt,
     NewtonCG,
 )
-
-
-class Poisson(keras_curvature.Model):
-    """Maps x to u″ of a field network u that vanishes at 0 and 1."""
-
-    def __init__(self):
-        super().__init__()
-        self.field = keras.Sequential(
-            [
-                keras.Input((1,)),
-                keras.layers.Dense(16, activation="tanh"),
-                keras.layers.Dense(1),
-            ]
-        )
-
-    def solution(self, x):
-        return x * (1 - x) * self.field(x)
-
-    def call(self, x):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                u = self.solution(x)
-            slope = inner.gradient(u, x)
-        return outer.gradient(slope, x)
-
+from tests.optimizers.least_squares.helpers import Poisson
 
 # name: (optimizer, steps, relative error of the solution)
 SOLVERS = {

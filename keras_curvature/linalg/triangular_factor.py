@@ -1,0 +1,30 @@
+"""A triangular factor of the matrix of damped least squares."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class TriangularFactor(NamedTuple):
+    """A `DampedFactor` that holds L with L·Lᵀ = AᵀA + λI.
+
+    Args:
+        damping: λ, scalar tensor.
+        step: z(λ), tensor of shape `(n,)`.
+        lower: L, lower triangular tensor of shape `(n, n)`.
+    """
+
+    damping: tf.Tensor
+    step: tf.Tensor
+    lower: tf.Tensor
+
+    holds_rows = False
+
+    def solve(self, vector):
+        """(AᵀA + λI)⁻¹v."""
+        return tf.linalg.cholesky_solve(self.lower, vector[:, tf.newaxis])[:, 0]
+
+    def inverse_form(self, vector):
+        """vᵀ(AᵀA + λI)⁻¹v = ‖L⁻¹v‖²."""
+        halfway = tf.linalg.triangular_solve(self.lower, vector[:, tf.newaxis])
+        return tf.reduce_sum(halfway**2)
