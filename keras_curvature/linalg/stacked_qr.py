@@ -6,28 +6,29 @@ import tensorflow as tf
 class StackedQR:
     """Minimises ½‖A·z + r‖² + ½λ‖z‖² by QR of the stacked [A; √λ·I].
 
-    A and r are first reduced to a triangle, slice by slice; each damping
-    then costs one QR of `(2n, n)`. The condition number of A is not squared,
-    as it is in the normal equations: for the last digits, at a higher price.
+        A and r are first reduced to a triangle, slice by slice; each damping
+        then costs one QR of `(2n, n)`. The condition number of A is not squared,
+        as it is in the normal equations: for the last digits, at a higher price.
 
-    Args:
-        triangle: R of the QR factorisation of [A, r], tensor of shape
-            `(n + 1, n + 1)`.
+        Args:
+            triangle: R of the QR factorisation of [A, r], tensor of shape
+                `(n + 1, n + 1)`.
 
-    Example:
+        Example:
 
-    ```python
-    import tensorflow as tf
+        ```python
+        import tensorflow as tf
+        from keras_curvature._casting import cast
     from keras_curvature.linalg import StackedQR
 
-    rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
-    state = StackedQR.add_rows(StackedQR.empty(2, "float32"), rows)
-    step, _ = StackedQR(*state).solve(0.0)  # [-1, -1]
-    ```
+        rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
+        state = StackedQR.add_rows(StackedQR.empty(2, "float32"), rows)
+        step, _ = StackedQR(*state).solve(0.0)  # [-1, -1]
+        ```
 
-    References:
-        Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
-        theory", section 3.
+        References:
+            Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
+            theory", section 3.
     """
 
     least_damping = 0.0
@@ -92,7 +93,7 @@ class StackedQR:
     def _damped(self, damping):
         """The triangle of [A, r; √λ·I, 0]."""
         size = self._factor.shape[0]
-        root = tf.sqrt(tf.cast(damping, self._factor.dtype))
+        root = tf.sqrt(cast(damping, self._factor.dtype))
         damped_rows = tf.concat(
             [
                 root * tf.eye(size, dtype=root.dtype),

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature._casting import cast
+
 
 @dataclasses.dataclass(frozen=True)
 class GaussNewtonForm:
@@ -161,7 +163,7 @@ def _squared_error(term):
 
 
 def _huber(term):
-    delta = tf.cast(term.arguments.get("delta", 1.0), term.output.dtype)
+    delta = cast(term.arguments.get("delta", 1.0), term.output.dtype)
     target = tf.reshape(
         tf.cast(term.target, term.output.dtype), tf.shape(term.output)
     )
