@@ -2,33 +2,34 @@
 
 import tensorflow as tf
 
+from keras_curvature._casting import cast
+
 
 class StackedQR:
     """Minimises ½‖A·z + r‖² + ½λ‖z‖² by QR of the stacked [A; √λ·I].
 
-        A and r are first reduced to a triangle, slice by slice; each damping
-        then costs one QR of `(2n, n)`. The condition number of A is not squared,
-        as it is in the normal equations: for the last digits, at a higher price.
+    A and r are first reduced to a triangle, slice by slice; each damping
+    then costs one QR of `(2n, n)`. The condition number of A is not squared,
+    as it is in the normal equations: for the last digits, at a higher price.
 
-        Args:
-            triangle: R of the QR factorisation of [A, r], tensor of shape
-                `(n + 1, n + 1)`.
+    Args:
+        triangle: R of the QR factorisation of [A, r], tensor of shape
+            `(n + 1, n + 1)`.
 
-        Example:
+    Example:
 
-        ```python
-        import tensorflow as tf
-        from keras_curvature._casting import cast
+    ```python
+    import tensorflow as tf
     from keras_curvature.linalg import StackedQR
 
-        rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
-        state = StackedQR.add_rows(StackedQR.empty(2, "float32"), rows)
-        step, _ = StackedQR(*state).solve(0.0)  # [-1, -1]
-        ```
+    rows = tf.constant([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])  # of [A, r]
+    state = StackedQR.add_rows(StackedQR.empty(2, "float32"), rows)
+    step, _ = StackedQR(*state).solve(0.0)  # [-1, -1]
+    ```
 
-        References:
-            Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
-            theory", section 3.
+    References:
+        Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
+        theory", section 3.
     """
 
     least_damping = 0.0

@@ -4,37 +4,38 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature._casting import cast
+
 
 class SteihaugSteps(NamedTuple):
     """Truncated steps for K radii, and how the iteration went.
 
-        Attributes:
-            steps: p, tensor of shape (K, n).
-            slopes: gᵀp, shape (K,).
-            curvatures: pᵀHp, shape (K,).
-            lengths: ‖p‖ in the norm of the trust region, shape (K,).
-            iterations: Int32 scalar, products with H.
-            negative_curvature: Bool scalar, whether `direction` has dᵀHd ≤ 0.
-            direction: d, the last conjugate direction, shape (n,).
-            direction_curvature: dᵀHd, scalar.
+    Attributes:
+        steps: p, tensor of shape (K, n).
+        slopes: gᵀp, shape (K,).
+        curvatures: pᵀHp, shape (K,).
+        lengths: ‖p‖ in the norm of the trust region, shape (K,).
+        iterations: Int32 scalar, products with H.
+        negative_curvature: Bool scalar, whether `direction` has dᵀHd ≤ 0.
+        direction: d, the last conjugate direction, shape (n,).
+        direction_curvature: dᵀHd, scalar.
 
-        Example:
+    Example:
 
-        ```python
-        import tensorflow as tf
-        from keras_curvature._casting import cast
+    ```python
+    import tensorflow as tf
     from keras_curvature.linalg import steihaug
 
-        hessian = tf.constant([[2.0, 0.0], [0.0, -1.0]])
-        result = steihaug(
-            lambda v: tf.linalg.matvec(hessian, v),
-            tf.constant([1.0, 1.0]),
-            radii=[2.0],
-            tolerance=0.1,
-            max_iterations=10,
-        )
-        result.steps.shape, result.negative_curvature  # (1, 2), True
-        ```
+    hessian = tf.constant([[2.0, 0.0], [0.0, -1.0]])
+    result = steihaug(
+        lambda v: tf.linalg.matvec(hessian, v),
+        tf.constant([1.0, 1.0]),
+        radii=[2.0],
+        tolerance=0.1,
+        max_iterations=10,
+    )
+    result.steps.shape, result.negative_curvature  # (1, 2), True
+    ```
     """
 
     steps: tf.Tensor

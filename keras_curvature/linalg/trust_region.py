@@ -2,44 +2,45 @@
 
 import tensorflow as tf
 
+from keras_curvature._casting import cast
+
 
 def trust_region_step(
     system, radius, damping, tolerance=0.1, max_iterations=10
 ):
     """The minimiser of ½‖A·z + r‖² among the z with ‖z‖ ≤ radius.
 
-        The free minimiser where it is short enough, else z(λ) with the damping λ
-        that solves ‖z(λ)‖ = radius, by Newton's method on 1/‖z(λ)‖ between
-        bounds.
+    The free minimiser where it is short enough, else z(λ) with the damping λ
+    that solves ‖z(λ)‖ = radius, by Newton's method on 1/‖z(λ)‖ between
+    bounds.
 
-        Args:
-            system: `NormalEquations`, `DualEquations` or `StackedQR`.
-            radius: Scalar tensor > 0.
-            damping: Scalar tensor ≥ 0, where the search for λ starts: that of the
-                step before, or 0.
-            tolerance: Float. ‖z‖ may differ from the radius by this fraction.
-                Defaults to `0.1`.
-            max_iterations: Int, of Newton's method. Defaults to `10`.
+    Args:
+        system: `NormalEquations`, `DualEquations` or `StackedQR`.
+        radius: Scalar tensor > 0.
+        damping: Scalar tensor ≥ 0, where the search for λ starts: that of the
+            step before, or 0.
+        tolerance: Float. ‖z‖ may differ from the radius by this fraction.
+            Defaults to `0.1`.
+        max_iterations: Int, of Newton's method. Defaults to `10`.
 
-        Returns:
-            Tuple `(z, damping)`: tensors of shape `(n,)` and `()`. z holds NaN
-            where no damping within the iterations gave a finite step.
+    Returns:
+        Tuple `(z, damping)`: tensors of shape `(n,)` and `()`. z holds NaN
+        where no damping within the iterations gave a finite step.
 
-        Example:
+    Example:
 
-        ```python
-        import tensorflow as tf
-        from keras_curvature._casting import cast
+    ```python
+    import tensorflow as tf
     from keras_curvature.linalg import DualEquations, trust_region_step
 
-        system = DualEquations(tf.eye(2), tf.constant([3.0, 4.0]))
-        trust_region_step(system, tf.constant(1.0), tf.constant(0.0))
-        # about [-0.6, -0.8], and λ = 4
-        ```
+    system = DualEquations(tf.eye(2), tf.constant([3.0, 4.0]))
+    trust_region_step(system, tf.constant(1.0), tf.constant(0.0))
+    # about [-0.6, -0.8], and λ = 4
+    ```
 
-        References:
-            Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
-            theory", section 5.
+    References:
+        Moré, 1978, "The Levenberg-Marquardt algorithm: implementation and
+        theory", section 5.
     """
     dtype = system.gradient.dtype
     least = cast(system.least_damping, dtype)
