@@ -5,15 +5,14 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_curvature.optimizers import AdaHessian, SecondOrderGradient, Sophia
 from keras_curvature.optimizers._common.known_variables import check_all_known
-from tests.optimizers.helpers import X, fit, network, weights
+from tests.optimizers.helpers import X, fit, network
 
 OPTIMIZERS = {
     "second_order_gradient": lambda: SecondOrderGradient("adam"),
-    "held products": lambda: SecondOrderGradient("adam", update_period=2),
-    "no curvature": lambda: SecondOrderGradient("adam", curvature_weight=0),
     "adahessian": AdaHessian,
     "sophia": Sophia,
 }
@@ -33,23 +32,18 @@ def test_other_variables_are_refused_as_keras_does(name, other):
     messages = []
     for optimizer in (OPTIMIZERS[name](), keras.optimizers.Adam()):
         model = network()
-        if other == "unfrozen":
-            model.layers[0].trainable = False
-        model.compile(optimizer, "mse")
-        fit(model, x=X[:6], y=X[:6, :1])
-        if other == "unfrozen":
-            model.layers[0].trainable = True
-        elif other == "clone":
+        model.layers[0].trainable = other != "unfrozen"
+        optimizer.build(model.trainable_variables)
+        if other == "clone":
             model = keras.models.clone_model(model)
-        else:
+        elif other == "second model":
             model = network()
-        model.compile(optimizer, "mse")
-        before = weights(model)
+        model.layers[0].trainable = True
+        variables = model.trainable_variables
         with pytest.raises(ValueError, match="Unknown variable") as error:
-            fit(model, x=X[:6], y=X[:6, :1])
-        np.testing.assert_array_equal(weights(model), before)
+            optimizer.apply([tf.ones(v.shape) for v in variables], variables)
         messages.append(str(error.value).split("This optimizer")[1])
-    assert messages[0].split("\n")[0] == messages[1].split("\n")[0]
+    assert messages[0] == messages[1]
 
 
 @every
@@ -67,7 +61,7 @@ def test_a_layer_frozen_after_a_first_fit_stays(name):
 
 def test_an_inner_optimizer_of_another_model_is_refused():
     inner = keras.optimizers.Adam()
-    trained(inner)
+    inner.build(network().trainable_variables)
     optimizer = SecondOrderGradient(inner)
     with pytest.raises(ValueError, match="Unknown variable"):
         optimizer.build(network().trainable_variables)
@@ -99,7 +93,7 @@ def twins(trained_layer, optimizer):
 def test_the_state_of_another_layer_of_equal_shape_is_said(name, tmp_path):
     path = str(tmp_path / "twins.weights.h5")
     model = twins(0, OPTIMIZERS[name]())
-    fit(model, x=X[:6], y=X[:6])
+    model.optimizer.build(model.trainable_variables)
     model.save_weights(path)
     other = twins(1, OPTIMIZERS[name]())
     other.optimizer.build(other.trainable_variables)
@@ -110,7 +104,11 @@ def test_the_state_of_another_layer_of_equal_shape_is_said(name, tmp_path):
 @every
 def test_the_state_of_the_same_layers_built_again_says_nothing(name, tmp_path):
     path = str(tmp_path / "model.weights.h5")
-    model = trained(OPTIMIZERS[name]())
+    model = network()
+    model.compile(OPTIMIZERS[name](), "mse")
+    model.optimizer.build(model.trainable_variables)
+    for number, variable in enumerate(model.optimizer.variables):
+        variable.assign(np.full(variable.shape, number))
     model.save_weights(path)
     other = network()  # its layers have higher numbers
     other.compile(OPTIMIZERS[name](), "mse")
