@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_curvature._casting import cast
+
 # Under a loss scale S the gradients are recorded as S·g with S·g close to the
 # largest float16, 2¹⁶. A cotangent of size c enters products with activations
 # and weights, of size c, and with the gradients, of size S·H·c: 2⁻⁷ leaves
@@ -20,7 +22,7 @@ def scale_for_float16(cotangents, loss_scale=1.0):
     """
     largest = tf.reduce_max(
         [tf.cast(tf.reduce_max(tf.abs(c)), tf.float32) for c in cotangents]
-    ) / tf.cast(loss_scale, tf.float32)
+    ) / cast(loss_scale, tf.float32)
     exponent = _LARGEST_COTANGENT - tf.floor(tf.math.log(largest) / _LOG_2)
     usable = tf.math.is_finite(exponent) & (tf.abs(exponent) < 120)
     return tf.where(usable, tf.pow(2.0, exponent), 1.0)
@@ -37,5 +39,5 @@ def times(tensors, factor):
 def _times(tensor, factor):
     tensor = tf.convert_to_tensor(tensor)
     wide = tensor.dtype if tensor.dtype.size > 2 else tf.float32
-    product = tf.cast(tensor, wide) * tf.cast(factor, wide)
+    product = tf.cast(tensor, wide) * cast(factor, wide)
     return tf.cast(product, tensor.dtype)

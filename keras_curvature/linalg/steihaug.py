@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature._casting import cast
+
 
 class SteihaugSteps(NamedTuple):
     """Truncated steps for K radii, and how the iteration went.
@@ -118,7 +120,7 @@ def steihaug(
     dtype = gradient.dtype
     radii = tf.convert_to_tensor(radii, dtype)
     precondition = preconditioner or tf.identity
-    target = tf.cast(tolerance, dtype) * tf.norm(gradient)
+    target = cast(tolerance, dtype) * tf.norm(gradient)
 
     def unfinished(at):
         return (

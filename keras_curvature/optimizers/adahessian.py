@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_curvature._casting import cast
 from keras_curvature._checks import (
     checked_flag,
     checked_integer,
@@ -29,7 +30,7 @@ class AdaHessian(DiagonalCurvatureOptimizer):
 
     where t counts the steps and k the updates of v, so that with a period
     above 1 the first steps have their full curvature. H is that of the
-    step's own loss, regularisers included; on replicas and over accumulated
+    step's own loss, regularizers included; on replicas and over accumulated
     micro-batches that of the whole batch. `weight_decay` is decoupled, as in
     Keras, and multiplied by the learning rate.
 
@@ -38,9 +39,9 @@ class AdaHessian(DiagonalCurvatureOptimizer):
     pytorch_optimizer, whose path is otherwise this one, counts t in both
     corrections and does not average.
 
-    A step whose gradient or D is not finite is skipped: weights, state and
-    iteration count stay as they were, `skipped_steps` counts it and `fit`
-    warns at its end.
+    A step whose gradient, D, new weights or new state are not finite is
+    skipped: weights, state and iteration count stay as they were,
+    `skipped_steps` counts it and `fit` warns at its end.
 
     Args:
         learning_rate: Float, `keras.optimizers.schedules.LearningRateSchedule`
@@ -53,22 +54,23 @@ class AdaHessian(DiagonalCurvatureOptimizer):
         update_period: Int ≥ 1. D is computed on every `update_period`-th step
             and v held in between. Defaults to `1`.
         probes: Int ≥ 1, number of vectors z to average over. Defaults to `1`.
-        spatial_averaging: Whether D is averaged over the first axes of the
-            kernels of two- and three-dimensional convolutions (variables of
-            rank 4 and 5), all but the last two. Defaults to `True`.
+        spatial_averaging: Bool, whether D is averaged over the first axes of
+            the kernels of two- and three-dimensional convolutions (variables
+            of rank 4 and 5), all but the last two. Defaults to `True`.
         weight_decay: Float or None. Defaults to `None`.
         seed: Int ≥ 0. The probes are a function of it, the step and the
             position, so that a run can be repeated and resumed exactly.
             Defaults to `0`.
-        name: String. Defaults to the snake-case class name.
+        name: String. Defaults to `"adahessian"`.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`,
             `ema_momentum`, `ema_overwrite_frequency`, `loss_scale_factor` and
             `gradient_accumulation_steps`, as in Keras's own optimizers.
             Clipping acts on g alone.
 
     Raises:
-        ValueError: if an argument breaks its rule, or, at the first step, the
-            loss is linear in all weights.
+        ValueError: if an argument breaks its rule, if the loss is linear in
+            all weights at the first step, or if a variable at a step is not
+            one of those that the optimizer was built with.
         RuntimeError: at the first step of a plain Keras model compiled with
             `run_eagerly=True`, which has no graph to differentiate.
 
@@ -93,6 +95,7 @@ class AdaHessian(DiagonalCurvatureOptimizer):
     def __init__(
         self,
         learning_rate=0.15,
+        *,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-4,
@@ -148,7 +151,7 @@ class AdaHessian(DiagonalCurvatureOptimizer):
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         m, v = self._momentums[index], self._diagonals[index]
-        step_size = tf.cast(learning_rate, dtype) / tf.cast(
+        step_size = cast(learning_rate, dtype) / tf.cast(
             correction(self.beta_1, self.iterations + 1), dtype
         )
         self.assign_add(m, (tf.cast(gradient, dtype) - m) * (1 - self.beta_1))

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_curvature._casting import cast, times
 from keras_curvature._checks import (
     checked_flag,
     checked_integer,
@@ -11,6 +12,9 @@ from keras_curvature._checks import (
 from keras_curvature.autodiff.curvature_of import curvature_of, not_recorded
 from keras_curvature.optimizers._common.amortize import amortize
 from keras_curvature.optimizers._common.arguments import gradients_and_variables
+from keras_curvature.optimizers._common.known_variables import (
+    SavesVariableNames,
+)
 from keras_curvature.optimizers._common.replicas import (
     replica_count,
     sum_over_replicas,
@@ -23,7 +27,9 @@ from keras_curvature.optimizers._common.wrapper import OptimizerWrapper
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
-class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
+class SecondOrderGradient(
+    SkipsNonFiniteSteps, SavesVariableNames, OptimizerWrapper
+):
     """Adds the exact second derivative of the loss to any Keras optimizer.
 
     With g = ∇L and H = ∇²L of the step's loss, the inner optimizer is given
@@ -43,29 +49,30 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
     those of the inner optimizer, which sees d as its gradient. On several
     replicas g and H are those of the global batch.
 
-    A step whose direction is not finite is skipped: weights, inner state and
-    iteration count stay as they were, `skipped_steps` counts it and `fit`
-    warns at its end.
+    A step whose direction, new weights or new inner state are not finite is
+    skipped: weights, inner state and iteration count stay as they were,
+    `skipped_steps` counts it and `fit` warns at its end.
 
     With `gradient_weight=0` the method solves ∇L = 0 and is drawn to saddle
     points and maxima as well, because ‖∇L‖ vanishes there.
 
     Args:
         optimizer: The inner optimizer: name, config or instance of a
-            `keras.optimizers.Optimizer`. Defaults to `"sgd"`.
+            `keras.optimizers.Optimizer` that neither uses curvature itself
+            nor accumulates gradients. Defaults to `"sgd"`.
         gradient_weight: Float ≥ 0, dimensionless. Defaults to `1.0`.
         curvature_weight: Float ≥ 0, in units of weights² / loss (of weights
             with `normalize`). With 0 the training is that of the inner
             optimizer to the last bit. Defaults to `0.1`.
-        normalize: Whether H·g is divided by the norm of the gradient over all
-            variables. Defaults to `False`.
+        normalize: Bool, whether H·g is divided by the norm of the gradient
+            over all variables. Defaults to `False`.
         update_period: Int ≥ 1. H·g is computed on every `update_period`-th
             step and held in between. Defaults to `1`.
-        name: String. Defaults to the snake-case class name.
+        name: String. Defaults to `"second_order_gradient"`, numbered by Keras.
 
     Raises:
-        ValueError: if an argument breaks its rule, or the inner optimizer
-            accumulates gradients.
+        ValueError: if an argument breaks its rule, or, at a step, if a
+            variable is not one of those that the optimizer was built with.
         RuntimeError: at the first step of a plain Keras model compiled with
             `run_eagerly=True`, which has no graph to differentiate.
 
@@ -84,12 +91,13 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
     References:
         Zhao, Zhang, Hu, 2022, "Penalizing gradient norm for efficiently
         improving generalization in deep learning", arXiv 2202.03599,
-        equations 3 to 5, for the normalised form.
+        equations 3 to 5, for the normalized form.
     """
 
     def __init__(
         self,
         optimizer="sgd",
+        *,
         gradient_weight=1.0,
         curvature_weight=0.1,
         normalize=False,
@@ -117,7 +125,10 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
 
     @property
     def uses_curvature(self):
-        """Whether `keras_curvature.Model` must record its training step."""
+        """Bool, whether `keras_curvature.Model` must record its training step.
+
+        `apply` can then ask for curvature under `run_eagerly=True` too.
+        """
         return self.curvature_weight != 0
 
     def build(self, variables):
@@ -139,66 +150,62 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
             ]
 
     def apply(self, grads, trainable_variables=None):
-        grads, variables, places = gradients_and_variables(
+        grads, variables, indices = gradients_and_variables(
             self, grads, trainable_variables
         )
-        plain = self.curvature_weight == 0 and self.gradient_weight == 1
-        if plain or not places:
+        is_plain = self.curvature_weight == 0 and self.gradient_weight == 1
+        if is_plain or not indices:
             self.inner_optimizer.apply(grads, variables)
             return
+        # Units: `grads` and `local_gradients` are one replica's part, times
+        # the loss scale, as is what the inner optimizer is given. Everything
+        # between is of the global batch and of the loss itself.
+        local_gradients = [grads[i] for i in indices]
         curvature = None
         if self.curvature_weight:
             curvature = curvature_of(
-                [grads[i] for i in places], [variables[i] for i in places]
+                local_gradients, [variables[i] for i in indices]
             )
         with not_recorded():
-            gradients = self._global_gradients([grads[i] for i in places])
+            gradients = self._global_gradients(local_gradients)
             products = self._products(curvature, gradients)
             directions = self._directions(gradients, products)
-            clipped = self._clipped(directions)
-            for i, direction in zip(places, clipped, strict=True):
-                grads[i] = self._share(direction)
-            held = self._held(curvature)
+            shares = dict(zip(indices, self._shares(directions), strict=True))
+            inner_grads = [shares.get(i, g) for i, g in enumerate(grads)]
 
-            def step(grads, products):
-                for variable, product in zip(held, products, strict=True):
-                    variable.assign(product)
-                self.inner_optimizer.apply(grads, variables)
+            def step():
+                self._hold(curvature, products)
+                self.inner_optimizer.apply(inner_grads, variables)
 
-            self._step_if(
-                all_finite(directions), step, (grads, products if held else [])
-            )
+            self._take_step(step, all_finite(directions))
 
     @property
     def _scale(self):
         return self.inner_optimizer.loss_scale_factor or 1.0
 
-    def _global_gradients(self, gradients):
+    def _global_gradients(self, local_gradients):
         """Dense gradients of the global batch's unscaled loss."""
         return sum_over_replicas(
             [
-                _times(tf.convert_to_tensor(g), 1 / self._scale)
-                for g in gradients
+                times(tf.convert_to_tensor(g), 1 / self._scale)
+                for g in local_gradients
             ]
         )
 
-    def _share(self, direction):
-        """One replica's part, in the units the inner optimizer expects."""
-        return _times(direction, self._scale / replica_count())
-
-    def _clipped(self, directions):
-        """Clipped as a whole, where each replica would clip its own part."""
-        if replica_count() == 1:
-            return directions
-        return self.inner_optimizer._clip_gradients(directions)
+    def _shares(self, directions):
+        """One replica's parts, in the units the inner optimizer expects."""
+        if replica_count() > 1:
+            # Clipped as a whole, where each replica would clip its own part.
+            directions = self.inner_optimizer._clip_gradients(directions)
+        return [times(d, self._scale / replica_count()) for d in directions]
 
     def _directions(self, gradients, products):
-        directions = [_times(g, self.gradient_weight) for g in gradients]
+        directions = [times(g, self.gradient_weight) for g in gradients]
         if not products:
             return directions
         weight = self._weight_of_products(gradients)
         return [
-            direction + tf.cast(weight, direction.dtype) * product
+            direction + times(product, weight)
             for direction, product in zip(directions, products, strict=True)
         ]
 
@@ -210,9 +217,7 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
             "float32", *[g.dtype.name for g in gradients]
         )
         norm = tf.linalg.global_norm([tf.cast(g, dtype) for g in gradients])
-        return tf.math.divide_no_nan(
-            tf.constant(self.curvature_weight, dtype), norm
-        )
+        return tf.math.divide_no_nan(cast(self.curvature_weight, dtype), norm)
 
     def _products(self, curvature, gradients):
         """H·g of the global batch, fresh or held."""
@@ -222,7 +227,7 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
         def compute():
             # The recorded gradients are those of the scaled loss.
             return curvature.hessian_vector_product(
-                [_times(g, 1 / self._scale) for g in gradients]
+                [times(g, 1 / self._scale) for g in gradients]
             )
 
         if self.update_period == 1:
@@ -232,7 +237,7 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
             amortize(
                 tf.convert_to_tensor(self.iterations % self.update_period == 0),
                 compute,
-                [_times(h.value, share) for h in self._held(curvature)],
+                [times(h.value, share) for h in self._held(curvature)],
             )
         )
 
@@ -245,10 +250,25 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
             for v in curvature.variables
         ]
 
+    def _hold(self, curvature, products):
+        if self._held_products:
+            held = self._held(curvature)
+            for variable, product in zip(held, products, strict=True):
+                variable.assign(product)
+
+    def __repr__(self):
+        inner = type(self.inner_optimizer).__name__
+        return (
+            f"SecondOrderGradient({inner}, "
+            f"gradient_weight={self.gradient_weight}, "
+            f"curvature_weight={self.curvature_weight}, "
+            f"normalize={self.normalize}, update_period={self.update_period})"
+        )
+
     def finalize_variable_values(self, var_list):
         super().finalize_variable_values(var_list)
         self._warn_of_skipped_steps(
-            "g or H·g",
+            "g, H·g or what the inner optimizer made of them",
             "Lower the learning rate or `curvature_weight`, or, in float16, "
             "the loss scale.",
         )
@@ -261,8 +281,3 @@ class SecondOrderGradient(SkipsNonFiniteSteps, OptimizerWrapper):
             "normalize": self.normalize,
             "update_period": self.update_period,
         }
-
-
-def _times(tensor, factor):
-    """The product; the tensor itself where the factor is 1."""
-    return tensor if factor == 1 else tensor * tf.cast(factor, tensor.dtype)

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_curvature._casting import cast
 from keras_curvature._checks import checked_choice, checked_flag, checked_number
 from keras_curvature.optimizers._diagonal.base import (
     DiagonalCurvatureOptimizer,
@@ -31,7 +32,7 @@ class Sophia(DiagonalCurvatureOptimizer):
     −m. D is
 
     - `"hutchinson"`: z ∘ Hz for a Rademacher probe z (the paper's is normal:
-      the same mean, a larger variance), of the step's own loss, regularisers
+      the same mean, a larger variance), of the step's own loss, regularizers
       included; on any Keras model.
     - `"gauss_newton_bartlett"`: B ĝ ∘ ĝ, where ĝ is the gradient with labels
       drawn from the model's own outputs, an estimate of the Gauss–Newton
@@ -50,9 +51,9 @@ class Sophia(DiagonalCurvatureOptimizer):
     1 − β₁ᵗ and h by 1 − β₂ᵏ, with k the updates of h, and ρ clips the same
     share of weights from the first step on.
 
-    A step whose gradient or D is not finite is skipped: weights, state and
-    iteration count stay as they were, `skipped_steps` counts it and `fit`
-    warns at its end.
+    A step whose gradient, D, new weights or new state are not finite is
+    skipped: weights, state and iteration count stay as they were,
+    `skipped_steps` counts it and `fit` warns at its end.
 
     Args:
         learning_rate: Float, `keras.optimizers.schedules.LearningRateSchedule`
@@ -70,8 +71,8 @@ class Sophia(DiagonalCurvatureOptimizer):
             and h held in between. Defaults to `10`.
         estimator: `"hutchinson"` or `"gauss_newton_bartlett"`. Defaults to
             `"hutchinson"`.
-        bias_correction: Whether m and h are divided by what moving averages
-            from 0 are too small by. Defaults to `False`, as in the paper.
+        bias_correction: Bool, whether m and h are bias-corrected, as in Adam.
+            Defaults to `False`, as in the paper.
         weight_decay: Float or None. Defaults to `None`.
         seed: Int ≥ 0. Probes and labels are a function of it, the step and
             the position, so that a run can be repeated and resumed exactly.
@@ -83,8 +84,9 @@ class Sophia(DiagonalCurvatureOptimizer):
             Clipping acts on g alone.
 
     Raises:
-        ValueError: if an argument breaks its rule, or, at the first step, the
-            estimator does not know the loss.
+        ValueError: if an argument breaks its rule, if the estimator does not
+            know the loss at the first step, or if a variable at a step is not
+            one of those that the optimizer was built with.
         RuntimeError: at the first step, if the estimator needs
             `keras_curvature.Model` and was given another model.
 
@@ -109,6 +111,7 @@ class Sophia(DiagonalCurvatureOptimizer):
     def __init__(
         self,
         learning_rate=0.001,
+        *,
         beta_1=0.96,
         beta_2=0.99,
         rho=0.01,
@@ -157,8 +160,7 @@ class Sophia(DiagonalCurvatureOptimizer):
         curvature = tf.maximum(tf.cast(rho, dtype) * h, self._epsilon_in(dtype))
         self.assign_sub(
             variable,
-            tf.cast(learning_rate, dtype)
-            * tf.clip_by_value(m / curvature, -1, 1),
+            cast(learning_rate, dtype) * tf.clip_by_value(m / curvature, -1, 1),
         )
 
     def get_config(self):

@@ -1,7 +1,5 @@
 """AdaHessian on networks: its estimates, and what it accepts and refuses."""
 
-import types
-
 import keras
 import numpy as np
 import pytest
@@ -9,6 +7,7 @@ import tensorflow as tf
 
 from keras_curvature.optimizers import AdaHessian
 from keras_curvature.optimizers._diagonal.hutchinson import Hutchinson
+from keras_curvature.optimizers._diagonal.place import Place
 from keras_curvature.optimizers._diagonal.random import random_signs, words_of
 from tests.optimizers.helpers import X, Y, fit, network, weights
 from tests.oracles import dense_hessian, flat
@@ -92,13 +91,12 @@ def test_estimate_is_unbiased(float64):
 
     @tf.function
     def estimate(step):
-        optimizer = types.SimpleNamespace(
-            iterations=step, loss_scale_factor=None
-        )
         with tf.GradientTape() as tape:
             value = loss()
         gradients = tape.gradient(value, [v.value for v in variables])
-        compute = Hutchinson(1, seed=5).record(optimizer, gradients, variables)
+        compute = Hutchinson(1, seed=5).record(
+            gradients, variables, Place(step=step, batch=step)
+        )
         return tf.concat([tf.reshape(e, [-1]) for e in compute()], 0)
 
     drawn = np.array([estimate(tf.constant(t)) for t in range(2000)])

@@ -266,7 +266,14 @@ def test_class_and_sample_weights_weigh_the_curvature(float64):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        lambda: SecondOrderGradient("adam", 0.5, 0.2, True, 4, "mine"),
+        lambda: SecondOrderGradient(
+            "adam",
+            gradient_weight=0.5,
+            curvature_weight=0.2,
+            normalize=True,
+            update_period=4,
+            name="mine",
+        ),
         lambda: SecondOrderGradient(
             keras.optimizers.RMSprop(
                 schedules.CosineDecay(0.1, 10), clipnorm=1.0, use_ema=True

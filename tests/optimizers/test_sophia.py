@@ -1,7 +1,5 @@
 """Sophia's Gauss-Newton-Bartlett estimator, and what Sophia refuses."""
 
-import types
-
 import keras
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from keras_curvature.optimizers import Sophia
 from keras_curvature.optimizers._diagonal.gauss_newton_bartlett import (
     GaussNewtonBartlett,
 )
+from keras_curvature.optimizers._diagonal.place import Place
 from tests.optimizers.diagonal import references
 from tests.optimizers.helpers import fit, network, trained
 from tests.oracles import flat
@@ -83,11 +82,10 @@ def draws(model, x, y, sample_weight=None, count=2000):
     variables = model.trainable_variables
 
     def estimate(step):
-        optimizer = types.SimpleNamespace(_iterations=step)
         with CurvatureTape():
             outputs = model(x, training=True)
             model.compute_loss(x, y, outputs, sample_weight)
-            compute = estimator.record(optimizer, [], variables)
+            compute = estimator.record([], variables, Place(step, batch=step))
             with CurvatureTape.current().stop_recording():
                 parts = estimator.combine(compute())
         return tf.concat([tf.reshape(part, [-1]) for part in parts], 0)

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature._casting import cast
 from keras_curvature.autodiff.checking.central_differences import (
     directional_derivative,
 )
@@ -66,7 +67,7 @@ class Objective:
 
     def _moved(self, step, evaluate):
         for variable, vector in zip(self.variables, self.vectors, strict=True):
-            variable.assign_add(tf.cast(step, vector.dtype) * vector)
+            variable.assign_add(cast(step, vector.dtype) * vector)
         try:
             return evaluate()
         finally:

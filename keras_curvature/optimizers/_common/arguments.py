@@ -1,5 +1,7 @@
 """What `Optimizer.apply` is given, checked."""
 
+from keras_curvature.optimizers._common.known_variables import check_known
+
 
 def gradients_and_variables(optimizer, grads, trainable_variables):
     """Gradients and variables of a step, and which of them have curvature.
@@ -7,8 +9,8 @@ def gradients_and_variables(optimizer, grads, trainable_variables):
     Builds the optimizer where that has not happened.
 
     Returns:
-        Lists of the gradients and of the variables, and the places in them of
-        the variables with a gradient that does not overwrite them.
+        Lists of the gradients and of the variables, and the indices in them
+        of the variables with a gradient that does not overwrite them.
     """
     if trainable_variables is None:
         trainable_variables = optimizer._trainable_variables
@@ -21,13 +23,13 @@ def gradients_and_variables(optimizer, grads, trainable_variables):
             "built: call `build(variables)` first."
         )
     optimizer.build(variables)
-    optimizer._check_variables_are_known(variables)
-    places = [
+    check_known(optimizer, variables)
+    indices = [
         i
         for i, (g, v) in enumerate(zip(grads, variables, strict=True))
         if g is not None and not is_overwritten(v)
     ]
-    return grads, variables, places
+    return grads, variables, indices
 
 
 def is_overwritten(variable):

@@ -23,34 +23,28 @@ def sum_over_replicas(tensors):
     return [None if t is None else next(summed) for t in tensors]
 
 
-def cond_on_all_replicas(predicate, true_fn, false_fn, arguments):
-    """`true_fn(*arguments)` or `false_fn()`, chosen alike on every replica.
+def call_unless(predicate, function, arguments):
+    """`function(*arguments)`, unless the predicate holds on the replicas.
 
-    The functions act by their assignments and return nothing. A strategy that
-    updates variables by `merge_call` cannot do so in a `tf.cond` of one
-    replica: there the condition is placed around all replicas.
+    The predicate is alike on all of them. The function acts by its
+    assignments and returns nothing. A strategy that updates variables by
+    `merge_call` cannot do so in a `tf.cond` of one replica: there the
+    condition is placed around all replicas.
     """
     if (
         not tf.distribute.has_strategy()
         or tf.__internal__.distribute.strategy_supports_no_merge_call()
     ):
-        tf.cond(
-            predicate,
-            _returning_nothing(true_fn, *arguments),
-            _returning_nothing(false_fn),
-        )
+        _cond_unless(predicate, function, *arguments)
         return
 
     def across(strategy, predicate, *arguments):
         predicate = strategy.experimental_local_results(predicate)[0]
-
-        def on_each(function, arguments=()):
-            strategy.extended.call_for_each_replica(function, args=arguments)
-
-        tf.cond(
+        _cond_unless(
             predicate,
-            _returning_nothing(on_each, true_fn, arguments),
-            _returning_nothing(on_each, false_fn),
+            lambda: strategy.extended.call_for_each_replica(
+                function, args=arguments
+            ),
         )
 
     tf.distribute.get_replica_context().merge_call(
@@ -58,12 +52,12 @@ def cond_on_all_replicas(predicate, true_fn, false_fn, arguments):
     )
 
 
-def _returning_nothing(function, *arguments):
+def _cond_unless(predicate, function, *arguments):
     def branch():
         function(*arguments)
         return tf.constant(0)
 
-    return branch
+    tf.cond(predicate, lambda: tf.constant(0), branch)
 
 
 def assign_on_replicas(variables, values):

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_curvature.optimizers._common.known_variables import check_known
+
 
 class OptimizerWrapper(keras.optimizers.Optimizer):
     """Leaves every option of training to an inner Keras optimizer.
@@ -16,22 +18,40 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         name: String. Defaults to the snake-case class name.
 
     Raises:
-        ValueError: if the inner optimizer wraps another one or accumulates
-            gradients.
+        ValueError: if the inner optimizer scales the loss, uses curvature
+            itself or accumulates gradients.
     """
 
-    def __init__(self, optimizer, name=None):
+    def __init__(self, optimizer, *, name=None):
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = _checked_inner(optimizer, type(self).__name__)
 
     def build(self, variables):
-        if not self.inner_optimizer.built:
+        if self.inner_optimizer.built:
+            check_known(self.inner_optimizer, variables)
+        else:
             self.inner_optimizer.build(variables)
+            # A MultiOptimizer may have chosen its parts only now.
+            _refuse_parts(self.inner_optimizer, type(self).__name__)
         super().build(variables)
 
     @property
     def variables(self):
         return self._variables + self.inner_optimizer.variables
+
+    def set_weights(self, weights):
+        """Assigns arrays, in the order of `variables`, the inner ones too."""
+        weights = list(weights)
+        if self.built and len(weights) != len(self.variables):
+            raise ValueError(
+                "`weights` must hold one array for each of "
+                "`optimizer.variables`, those of the inner optimizer "
+                f"included: {len(self.variables)}. Received: {len(weights)} "
+                "arrays."
+            )
+        count = len(self._variables)
+        super().set_weights(weights[:count])
+        self.inner_optimizer.set_weights(weights[count:])
 
     @property
     def iterations(self):
@@ -87,18 +107,42 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
 
 def _checked_inner(optimizer, wrapper):
     inner = keras.optimizers.get(optimizer)
-    if inner is None or isinstance(
-        inner, (keras.optimizers.LossScaleOptimizer, OptimizerWrapper)
-    ):
+    if isinstance(inner, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "`optimizer` must not scale the loss. Received: "
+            "optimizer=LossScaleOptimizer(...). Wrap the other way round: "
+            f"LossScaleOptimizer({wrapper}(...))."
+        )
+    if not isinstance(inner, keras.optimizers.Optimizer):
         raise ValueError(
             "`optimizer` must be a first-order Keras optimizer. Received: "
-            f"{type(inner).__name__}. For loss scaling wrap the other way "
-            f"round: LossScaleOptimizer({wrapper}(...))."
+            f"optimizer={optimizer!r}."
         )
+    _refuse_parts(inner, wrapper)
+    return inner
+
+
+def _refuse_parts(inner, wrapper):
     # keras.optimizers.MultiOptimizer holds several.
     for part in getattr(inner, "optimizers", [inner]):
+        _refuse_curvature(part, wrapper)
         _refuse_accumulation(part)
-    return inner
+
+
+def _refuse_curvature(inner, wrapper):
+    is_of_this_package = any(
+        kind.__module__.split(".")[0] == __name__.split(".")[0]
+        for kind in type(inner).__mro__
+    )
+    if is_of_this_package or getattr(inner, "uses_curvature", False):
+        name = type(inner).__name__
+        raise ValueError(
+            "`optimizer` must be a first-order Keras optimizer, because it is "
+            f"given a·g + c·H·g in place of the gradient g, and {name} would "
+            "take that for the gradient of the loss whose curvature it uses. "
+            f"Received: optimizer={name}. Use {name} by itself, or give "
+            f"{wrapper} an optimizer of keras.optimizers."
+        )
 
 
 def _refuse_accumulation(inner):

@@ -16,19 +16,22 @@ from keras_curvature.optimizers._common.arguments import (
     gradients_and_variables,
     is_overwritten,
 )
+from keras_curvature.optimizers._common.known_variables import (
+    SavesVariableNames,
+)
 from keras_curvature.optimizers._common.replicas import (
     replica_count,
     sum_over_replicas,
 )
 from keras_curvature.optimizers._common.skipping import (
     SkipsNonFiniteSteps,
-    all_finite,
     all_finite_on_replicas,
 )
+from keras_curvature.optimizers._diagonal.place import Place
 
 
 class DiagonalCurvatureOptimizer(
-    SkipsNonFiniteSteps, keras.optimizers.Optimizer
+    SkipsNonFiniteSteps, SavesVariableNames, keras.optimizers.Optimizer
 ):
     """Keeps moving averages of the gradient and of the Hessian's diagonal.
 
@@ -46,6 +49,7 @@ class DiagonalCurvatureOptimizer(
     def __init__(
         self,
         learning_rate,
+        *,
         beta_1,
         beta_2,
         epsilon,
@@ -113,64 +117,70 @@ class DiagonalCurvatureOptimizer(
         ]
 
     def apply(self, grads, trainable_variables=None):
-        grads, variables, places = gradients_and_variables(
+        grads, variables, indices = gradients_and_variables(
             self, grads, trainable_variables
         )
-        if not places:
+        if not indices:
             super().apply(grads, variables)
             return
+        # `grads` are this replica's part, times the loss scale; Keras's own
+        # step takes them as they are.
         compute = self._estimator.record(
-            self, [grads[i] for i in places], [variables[i] for i in places]
+            [grads[i] for i in indices],
+            [variables[i] for i in indices],
+            Place(
+                step=self.iterations,
+                batch=self._iterations,
+                loss_scale=self.loss_scale_factor or 1.0,
+            ),
         )
         with not_recorded():
-            for i in places:
-                # Sums the duplicate rows of tf.IndexedSlices.
-                grads[i] = tf.convert_to_tensor(grads[i])
-            state, values, updated, finite = self._new_state(
-                compute, [variables[i] for i in places]
+            # tf.convert_to_tensor sums duplicate rows of tf.IndexedSlices.
+            dense = {i: tf.convert_to_tensor(grads[i]) for i in indices}
+            dense_grads = [dense.get(i, g) for i, g in enumerate(grads)]
+            state, values, is_updated = self._new_state(
+                compute, [variables[i] for i in indices]
             )
-            finite &= all_finite_on_replicas([grads[i] for i in places])
 
-            def step(grads, values, updated):
+            def step():
                 for variable, value in zip(state, values, strict=True):
                     variable.assign(value)
-                self._curvature_updates.assign_add(tf.cast(updated, "int64"))
-                super(DiagonalCurvatureOptimizer, self).apply(grads, variables)
+                self._curvature_updates.assign_add(tf.cast(is_updated, "int64"))
+                super(DiagonalCurvatureOptimizer, self).apply(
+                    dense_grads, variables
+                )
 
-            self._step_if(finite, step, (grads, values, updated))
+            self._take_step(step, all_finite_on_replicas(list(dense.values())))
 
     def _new_state(self, compute, variables):
         """The state that curvature changes, and its values after this step.
 
-        Returns also whether a new estimate is in it, and whether all of it is
-        finite.
+        Returns also whether a new estimate is in it.
         """
-        places = [self._get_variable_index(v) for v in variables]
-        diagonals = [self._diagonals[i] for i in places]
-        due = self._is_due()
+        indices = [self._get_variable_index(v) for v in variables]
+        diagonals = [self._diagonals[i] for i in indices]
+        is_due = self._is_due()
         if replica_count() > 1 or self.gradient_accumulation_steps:
             accumulated = self._accumulated and [
-                self._accumulated[i] for i in places
+                self._accumulated[i] for i in indices
             ]
             return self._new_state_of_parts(
-                due, compute, variables, diagonals, accumulated
+                is_due, compute, variables, diagonals, accumulated
             )
 
         def update():
             estimates = self._estimator.combine(compute())
-            moments = self._moments(diagonals, estimates, variables)
-            return [*moments, all_finite(moments)]
+            return self._moments(diagonals, estimates, variables)
 
         held = [diagonal.value for diagonal in diagonals]
-        *moments, finite = self._if_due(due, update, [*held, tf.constant(True)])
-        return diagonals, moments, due, finite
+        return diagonals, self._if_due(is_due, update, held), is_due
 
     def _new_state_of_parts(
-        self, due, compute, variables, diagonals, accumulated
+        self, is_due, compute, variables, diagonals, accumulated
     ):
         """The same where a step is spread over replicas or micro-batches."""
         nothing = [tf.zeros(v.shape, v.dtype) for v in variables]
-        parts = self._if_due(due, compute, nothing)
+        parts = self._if_due(is_due, compute, nothing)
         estimates = self._estimator.combine(sum_over_replicas(parts))
         values = []
         if accumulated:
@@ -184,13 +194,13 @@ class DiagonalCurvatureOptimizer(
                 tf.where(is_last, tf.zeros_like(estimate), estimate)
                 for estimate in estimates
             ]
-            due &= is_last
+            is_due &= is_last
         moments = self._moments(diagonals, estimates, variables)
         values += [
-            tf.where(due, moment, diagonal.value)
+            tf.where(is_due, moment, diagonal.value)
             for moment, diagonal in zip(moments, diagonals, strict=True)
         ]
-        return [*accumulated, *diagonals], values, due, all_finite(values)
+        return [*accumulated, *diagonals], values, is_due
 
     def _is_due(self):
         """Whether this step takes a new estimate."""
@@ -202,10 +212,10 @@ class DiagonalCurvatureOptimizer(
             tf.equal(self._curvature_updates, 0),
         )
 
-    def _if_due(self, due, compute, held):
+    def _if_due(self, is_due, compute, held):
         if self.update_period == 1:
             return compute()
-        return amortize(due, compute, held)
+        return amortize(is_due, compute, held)
 
     def _moments(self, diagonals, estimates, variables):
         return [
@@ -218,14 +228,16 @@ class DiagonalCurvatureOptimizer(
         ]
 
     def _epsilon_in(self, dtype):
-        """`epsilon`, but no 0 in `dtype`: 0 / 0 would not be a step."""
+        """`epsilon`, at least the smallest normal number, so that 0 / 0
+        cannot occur.
+        """
         smallest = np.float16(6.2e-5) if dtype == "float16" else 1e-37
         return tf.constant(max(self.epsilon, smallest), dtype)
 
     def finalize_variable_values(self, var_list):
         super().finalize_variable_values(var_list)
         self._warn_of_skipped_steps(
-            "g or the estimate of H's diagonal",
+            "g, the estimate of H's diagonal or the step",
             "Lower the learning rate or, in float16, the loss scale.",
         )
 
@@ -244,7 +256,7 @@ class DiagonalCurvatureOptimizer(
 
 
 def correction(beta, count):
-    """1 − βᶜ, what a moving average that began at 0 is too small by."""
+    """Bias correction 1 − βᶜ of a moving average initialized at 0."""
     # In float32 the difference of 1 and a power of 0.999 has three digits.
     rate = math.log(beta) if beta else -math.inf
     return -tf.math.expm1(rate * tf.cast(count, "float64"))

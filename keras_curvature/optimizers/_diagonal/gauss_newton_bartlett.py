@@ -3,7 +3,11 @@
 import tensorflow as tf
 
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
-from keras_curvature.autodiff.variables import as_tf_variable, variable_name
+from keras_curvature.autodiff.variables import (
+    as_dense,
+    as_tf_variable,
+    variable_name,
+)
 from keras_curvature.losses.sampled_scores import sampled_score
 from keras_curvature.optimizers._common.replicas import replica_count
 from keras_curvature.optimizers._diagonal.random import random_uniforms
@@ -20,7 +24,7 @@ class GaussNewtonBartlett:
 
     With c_b = 1/B this is the paper's B · ĝ∘ĝ; sample weights, masks and
     other reductions enter through c_b. The labels are a function of `seed`,
-    step and place in the global batch. Regularisers are no part of it.
+    step and place in the global batch. Regularizers are no part of it.
 
     References:
         Liu et al., 2023, arXiv 2305.14342, algorithm 2.
@@ -29,8 +33,14 @@ class GaussNewtonBartlett:
     def __init__(self, seed):
         self.seed = seed
 
-    def record(self, optimizer, gradients, variables):
-        """A function that computes this replica's parts of the estimate."""
+    def record(self, gradients, variables, place):
+        """A function that computes this replica's parts of the estimate.
+
+        Args:
+            gradients: Not used: the labels of the batch are not.
+            variables: List of the variables.
+            place: The `Place` of this batch in the training.
+        """
         tape = CurvatureTape.current()
         if tape is None or tape.training_step is None:
             raise RuntimeError(
@@ -46,10 +56,10 @@ class GaussNewtonBartlett:
             first_row = _first_row(terms[0].output)
 
         def compute():
-            # Not `iterations`: each micro-batch has labels of its own.
+            # Not the step: each micro-batch has labels of its own.
             draws = [
-                _Draws((self.seed, place), optimizer._iterations, first_row)
-                for place in range(len(terms))
+                _Draws((self.seed, index), place.batch, first_row)
+                for index in range(len(terms))
             ]
             products = tape.differentiate(
                 [term.output for term in terms],
@@ -116,6 +126,7 @@ def _first_row(output):
 
 
 def _dense(products, variables):
+    """Dense tensors; zeros where no output depends on the variable."""
     if all(product is None for product in products):
         names = ", ".join(variable_name(v) for v in variables)
         raise ValueError(
@@ -123,9 +134,6 @@ def _dense(products, variables):
             f"outputs that depend on none of {names}."
         )
     return [
-        # An output that does not depend on the variable has no curvature.
-        tf.zeros(variable.shape, variable.dtype)
-        if product is None
-        else tf.cast(tf.convert_to_tensor(product), variable.dtype)
+        as_dense(product, variable)
         for product, variable in zip(products, variables, strict=True)
     ]

@@ -1,5 +1,6 @@
 """Unbiased estimates of the diagonal of a Hessian."""
 
+from keras_curvature._casting import times
 from keras_curvature.autodiff.curvature_of import curvature_of
 from keras_curvature.optimizers._diagonal.random import random_signs, words_of
 
@@ -22,11 +23,15 @@ class Hutchinson:
         self.probes = probes
         self.seed = seed
 
-    def record(self, optimizer, gradients, variables):
-        """A function that computes this replica's parts of the estimate."""
+    def record(self, gradients, variables, place):
+        """A function that computes this replica's parts of the estimate.
+
+        Args:
+            gradients: List of tensors, times the loss scale.
+            variables: List of the variables, in the same order.
+            place: The `Place` of this batch in the training.
+        """
         curvature = curvature_of(gradients, variables)
-        # The recorded gradients are those of the scaled loss.
-        scale = optimizer.loss_scale_factor or 1.0
 
         def compute():
             estimates = None
@@ -37,7 +42,7 @@ class Hutchinson:
                     probe.append(
                         random_signs(
                             self.seed,
-                            optimizer.iterations,
+                            place.step,
                             first_word,
                             variable.shape,
                             variable.dtype,
@@ -45,11 +50,11 @@ class Hutchinson:
                     )
                     first_word += words_of(variable.shape)
                 products = curvature.hessian_vector_product(
-                    _scaled(probe, 1 / scale)
+                    [times(z, 1 / place.loss_scale) for z in probe]
                 )
                 terms = [z * h for z, h in zip(probe, products, strict=True)]
                 estimates = _added(estimates, terms)
-            return _scaled(estimates, 1 / self.probes)
+            return [times(e, 1 / self.probes) for e in estimates]
 
         return compute
 
@@ -62,9 +67,3 @@ def _added(left, right):
     if left is None:
         return right
     return [x + y for x, y in zip(left, right, strict=True)]
-
-
-def _scaled(tensors, factor):
-    if factor == 1:
-        return tensors
-    return [tensor * factor for tensor in tensors]

@@ -11,12 +11,15 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature.optimizers._common.known_variables import (
+    SavesVariableNames,
+    check_all_known,
+)
 from keras_curvature.optimizers._least_squares.objective import Objective
 from keras_curvature.optimizers._least_squares.penalties import l2_penalty
 from keras_curvature.optimizers._least_squares.refusals import (
     refuse_model,
     refuse_narrow,
-    refuse_other_variables,
     refuse_variables,
 )
 from keras_curvature.optimizers._least_squares.run import (
@@ -51,7 +54,7 @@ class Proposals(typing.NamedTuple):
     is_mixed: tf.Tensor
 
 
-class LeastSquaresSolver(Solver):
+class LeastSquaresSolver(SavesVariableNames, Solver):
     """Takes whole training steps of `keras_curvature.Model`.
 
     The base drives: trust region, trials, the tests that end a run, and all
@@ -129,7 +132,7 @@ class LeastSquaresSolver(Solver):
         refuse_model(self, step, self.may_mix_samples)
         variables = step.model.trainable_variables
         self.build(variables)
-        refuse_other_variables(self, variables)
+        check_all_known(self, variables)
         refuse_narrow(step, variables[0].dtype)
         objective = Objective(
             step, variables, l2_penalty(self, step.model, variables)

@@ -62,23 +62,6 @@ def refuse_variables(optimizer, variables):
     return dtypes[0]
 
 
-def refuse_other_variables(optimizer, variables):
-    """Raises where a run of one set of variables meets another."""
-    known = {id(v): v for v in optimizer._trainable_variables}
-    given = {id(v): v for v in variables}
-    if known.keys() == given.keys():
-        return
-    new = [v.path for i, v in given.items() if i not in known]
-    gone = [v.path for i, v in known.items() if i not in given]
-    raise ValueError(
-        f"{type(optimizer).__name__} was built for other variables. Received: "
-        f"{len(new)} unknown ({', '.join(new[:3])}) and without {len(gone)} "
-        f"that it knows ({', '.join(gone[:3])}), as after a layer was frozen "
-        "or for another model. Its state describes all weights at once: call "
-        "compile() with a new optimizer."
-    )
-
-
 def refuse_narrow(step, dtype):
     """Raises where outputs or losses are rounded below the weights' dtype."""
     outputs = {o.dtype.name for o in keras.tree.flatten(step.outputs)}
