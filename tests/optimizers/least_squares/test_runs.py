@@ -158,7 +158,7 @@ def test_other_variables_are_explained(make):
     model.fit(X, Y, batch_size=24, verbose=0)
     model.layers[0].trainable = False
     model.compile(model.optimizer, "mse")
-    with pytest.raises(ValueError, match="Missing: .*kernel.*new optimizer"):
+    with pytest.raises(ValueError, match=r"Missing: .*kernel.*new optimizer"):
         model.fit(X, Y, batch_size=24, verbose=0)
     other = network()
     other.compile(model.optimizer, "mse")
