@@ -28,6 +28,7 @@ class StopReason(str, enum.Enum):
     NON_FINITE = "non_finite"
     MIXED_SAMPLES = "mixed_samples"
     NEGATIVE_WEIGHTS = "negative_weights"
+    WEIGHTS_REWRITTEN = "weights_rewritten"
 
     @property
     def sentence(self):
@@ -60,6 +61,7 @@ _ERRORS = {
     StopReason.NON_FINITE,
     StopReason.MIXED_SAMPLES,
     StopReason.NEGATIVE_WEIGHTS,
+    StopReason.WEIGHTS_REWRITTEN,
 }
 _SENTENCES = {
     StopReason.GRADIENT_TOLERANCE: (
@@ -95,5 +97,13 @@ _SENTENCES = {
     StopReason.NEGATIVE_WEIGHTS: (
         "A sample weight, class weight or loss weight is negative, so that "
         "the loss is no sum of squares. Give weights ≥ 0."
+    ),
+    StopReason.WEIGHTS_REWRITTEN: (
+        "Trainable weights came back with other values than they were given, "
+        "step after step, so that no step can be judged. A layer that assigns "
+        "its weights in the forward pass does this (SpectralNormalization), "
+        "and so does a callback that changes weights during an epoch. Leave "
+        "it out, freeze the layer, or use an optimizer that takes mini-batch "
+        "steps."
     ),
 }
