@@ -108,6 +108,13 @@ class ReverseCommunication(Solver):
             "gradient_norm": largest(gradient),
         } | {name: self._state[name] for name in names}
 
+    @property
+    def was_rejected(self):
+        # With accumulation the other batches of an evaluation are past.
+        if not self.built or self.gradient_accumulation_steps:
+            return None
+        return tf.convert_to_tensor(self._state["rejected"]) > 0
+
     # One step of `fit`
 
     def scale_loss(self, loss):

@@ -110,6 +110,8 @@ def advance(method, state, evaluation):
         lambda: method.choose(after, evaluation),
         lambda: after,
     )
+    is_rejected = tf.reduce_any(evaluation.weights != after["point"])
+    after = after | {"rejected": tf.cast(is_rejected, tf.int64)}
     return next_weights(after), after
 
 

@@ -32,6 +32,8 @@ def shapes_of_run(size, dtype, variables):
         # For each variable, in how many successive evaluations it came back
         # with other values than it was given.
         "rewritten": ((variables,), "int64"),
+        # 1 where the last evaluation was of weights that were not accepted.
+        "rejected": ((), "int64"),
         # Over all runs, not to be forgotten by a new one.
         "evaluations": ((), "int64"),
         "non_finite_evaluations": ((), "int64"),
