@@ -57,22 +57,35 @@ def inverse_hessian_product(vector, steps, changes, pairs):
         (tf.constant(0), vector, tf.zeros([size], vector.dtype)),
     )
     _, _, change, curvature = pair(0)
-    scale = curvature / dot(change, change)
+    # Squares of gradients leave the range of float32 long before they do.
+    unit = tf.reduce_max(tf.abs(change))
+    unit = tf.where(unit > 0, unit, tf.ones_like(unit))
+    scale = curvature / unit / dot(change / unit, change / unit) / unit
     vector *= tf.where(count > 0, scale, tf.ones_like(scale))
     return tf.while_loop(lambda age, _: age >= 0, forward, (count - 1, vector))[
         1
     ]
 
 
-def store_pair(step, change, steps, changes, pairs):
-    """The ring with one more pair, unless its curvature is not positive.
+def store_pair(step, change, old_gradient, steps, changes, pairs):
+    """The ring with one more pair, unless sᵀy ≤ ε |sᵀg|.
+
+    Such an update would not be positive definite, or ρ would be rounding.
+
+    Args:
+        step: s = x₊ − x, tensor of shape (n,).
+        change: y = g₊ − g, tensor of shape (n,).
+        old_gradient: g at x, tensor of shape (n,).
+        steps: As for `inverse_hessian_product`.
+        changes: As for `inverse_hessian_product`.
+        pairs: As for `inverse_hessian_product`.
 
     Returns:
         steps, changes and pairs as `inverse_hessian_product` takes them.
     """
     tiny = np.finfo(step.dtype.as_numpy_dtype).eps
-    # The update would not be positive definite, or ρ would be rounding.
-    usable = dot(step, change) > tiny * dot(change, change)
+    slope = tf.abs(dot(step, old_gradient))
+    is_usable = dot(step, change) > tiny * slope
     row = [[tf.cast(pairs % steps.shape[0], tf.int32)]]
 
     def replaced():
@@ -82,7 +95,7 @@ def store_pair(step, change, steps, changes, pairs):
             pairs + 1,
         )
 
-    return tf.cond(usable, replaced, lambda: (steps, changes, pairs))
+    return tf.cond(is_usable, replaced, lambda: (steps, changes, pairs))
 
 
 def dot(a, b):

@@ -10,6 +10,11 @@ from keras_curvature._checks import (
 )
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.linalg import steihaug
+from keras_curvature.optimizers._common.trust_region import (
+    first_radius,
+    is_at_boundary,
+    radii_of_path,
+)
 from keras_curvature.optimizers._least_squares.base import (
     LeastSquaresSolver,
     Proposals,
@@ -139,13 +144,13 @@ class GaussNewton(LeastSquaresSolver):
         first = state["first_gradient_norm"]
         first = tf.where(first > 0, first, gradient_norm)
         radius = state["trust_radius"]
-        radius = tf.where(
-            radius > 0,
-            radius,
-            self.initial_trust_radius * tf.where(norm > 0, norm, 1),
-        )
-        radii = radius * tf.constant(0.25, norm.dtype) ** tf.range(
-            self.max_attempts, dtype=norm.dtype
+        radii = radii_of_path(
+            tf.where(
+                radius > 0,
+                radius,
+                first_radius(self.initial_trust_radius, norm),
+            ),
+            self.max_attempts,
         )
         path = steihaug(
             product,
@@ -212,7 +217,7 @@ def _points_of(path, radii):
             length=length,
             radius=radius,
             predicted=-(path.slopes[attempt] + path.curvatures[attempt] / 2),
-            is_free=length < 0.99 * radius,
+            is_free=~is_at_boundary(length, radius),
             damping=damping,
         )
 

@@ -139,6 +139,15 @@ class Solver(keras.optimizers.Optimizer):
             self.restore_accepted_point()
             self.raise_on_error()
 
+    @property
+    def was_rejected(self):
+        """Whether the last step evaluated weights that were not accepted.
+
+        A scalar bool tensor, or None where it cannot be told or where a step
+        leaves nothing else of its trials in the model.
+        """
+        return None
+
     # For subclasses
 
     @property

@@ -28,6 +28,7 @@ class StopReason(str, enum.Enum):
     NON_FINITE = "non_finite"
     MIXED_SAMPLES = "mixed_samples"
     INDEFINITE = "indefinite"
+    WEIGHTS_REWRITTEN = "weights_rewritten"
 
     @property
     def sentence(self):
@@ -60,6 +61,7 @@ _ERRORS = {
     StopReason.NON_FINITE,
     StopReason.MIXED_SAMPLES,
     StopReason.INDEFINITE,
+    StopReason.WEIGHTS_REWRITTEN,
 }
 _SENTENCES = {
     StopReason.GRADIENT_TOLERANCE: (
@@ -97,5 +99,13 @@ _SENTENCES = {
         "has a gradient. Look for a negative sample, class or loss weight or a "
         "negative Poisson rate; a registered loss needs squared_scale > 0. "
         "keras_curvature.optimizers.LBFGS and NewtonCG take any loss."
+    ),
+    StopReason.WEIGHTS_REWRITTEN: (
+        "Trainable weights came back with other values than they were given, "
+        "step after step, so that no step can be judged. A layer that assigns "
+        "its weights in the forward pass does this (SpectralNormalization), "
+        "and so does a callback that changes weights during an epoch. Leave "
+        "it out, freeze the layer, or use an optimizer that takes mini-batch "
+        "steps."
     ),
 }

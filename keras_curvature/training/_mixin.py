@@ -33,6 +33,13 @@ class CurvatureTrainStep:
         _refuse_loss_scale(self.optimizer)
         if _takes_steps(self.optimizer):
             return self._step_without_gradients(data)
+        before = _state_of_layers(self)
+        logs = self._step_with_gradients(data)
+        _forget_rejected(self, before)
+        return logs
+
+    def _step_with_gradients(self, data):
+        """A step of an optimizer that is given gradients."""
         if not _needs_curvature(self.optimizer):
             return super().train_step(data)
         with CurvatureTape() as tape:
@@ -87,6 +94,20 @@ class CurvatureTrainStep:
                 self, x, y, y_pred, sample_weight, loss
             )
         return loss
+
+
+def _state_of_layers(model):
+    """What the forward pass of a solver's trial may change, before it."""
+    if getattr(model.optimizer, "was_rejected", None) is None:
+        return []
+    return [(v, tf.identity(v.value)) for v in model.non_trainable_weights]
+
+
+def _forget_rejected(model, before):
+    """Takes back what layers saw of rejected weights, such as statistics."""
+    for variable, value in before:
+        is_rejected = model.optimizer.was_rejected
+        variable.assign(tf.where(is_rejected, value, variable.value))
 
 
 def _needs_curvature(optimizer):

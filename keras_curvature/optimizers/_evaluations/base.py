@@ -5,50 +5,61 @@ import warnings
 import keras
 import tensorflow as tf
 
-from keras_curvature._checks import (
-    checked_integer,
-    checked_number,
-)
+from keras_curvature._checks import checked_integer
+from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.optimizers._common.flattening import Flattening
-from keras_curvature.optimizers._common.options import refuse_options
 from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
     sum_over_replicas,
 )
-from keras_curvature.optimizers._common.status import (
-    FIRST_ERROR,
-    REASONS,
-    Status,
+from keras_curvature.optimizers._evaluations import run, seen_loss
+from keras_curvature.optimizers._evaluations.evaluation import (
+    Evaluation,
+    largest,
 )
-from keras_curvature.optimizers._evaluations import seen_loss
-from keras_curvature.optimizers._evaluations.accepted_point import AcceptedPoint
-from keras_curvature.optimizers._evaluations.evaluation import Evaluation
-from keras_curvature.optimizers._evaluations.run import RunState
+from keras_curvature.optimizers._evaluations.given import (
+    in_order,
+    refuse_variable,
+)
+from keras_curvature.optimizers._evaluations.state import (
+    START,
+    next_weights,
+    shapes_of_accumulation,
+    shapes_of_run,
+)
+from keras_curvature.optimizers.solver import Solver, SolverError, number
+from keras_curvature.optimizers.stop_reason import StopReason
 
 
-class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
+class ReverseCommunication(Solver):
     """Base of the solvers whose steps are evaluations at trial points.
 
     The state is a dict of tensors, one for each optimizer variable, and all
-    that happens in a step is a function from state to state: nothing is
-    assigned in a branch, so that it runs on replicas, compiled and eagerly.
+    that happens in a step is a function from state to state (`run.advance`):
+    nothing is assigned in a branch, so that it runs on replicas, compiled and
+    eagerly. Between two steps the model has the weights of the next trial.
 
-    A subclass implements `_method_state(size, dtype)`, `_judge(state,
-    evaluation)` and `_choose(state, evaluation)`.
+    A subclass is the `method` of `run.py`, with `judge(state, evaluation)` and
+    `choose(state, evaluation)`, and gives `_method_shapes(size, dtype)`, the
+    shapes of its own part of the state.
     """
 
     def __init__(
         self,
+        *,
         gradient_tolerance,
         loss_tolerance,
-        gradient_accumulation_steps,
-        loss_scale_factor,
         name,
         options,
+        gradient_accumulation_steps=None,
+        loss_scale_factor=None,
     ):
-        refuse_options(type(self).__name__, options)
         super().__init__(
-            learning_rate=1.0, loss_scale_factor=loss_scale_factor, name=name
+            gradient_tolerance=gradient_tolerance,
+            loss_tolerance=loss_tolerance,
+            name=name,
+            options=options,
+            loss_scale_factor=loss_scale_factor,
         )
         # Set here and not by the base class, which would add accumulators
         # that it fills itself.
@@ -56,12 +67,6 @@ class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
             self.gradient_accumulation_steps = checked_integer(
                 "gradient_accumulation_steps", gradient_accumulation_steps, 2
             )
-        self.gradient_tolerance = checked_number(
-            "gradient_tolerance", gradient_tolerance, minimum=0
-        )
-        self.loss_tolerance = checked_number(
-            "loss_tolerance", loss_tolerance, minimum=0, below=1
-        )
 
     # State
 
@@ -70,13 +75,17 @@ class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
             return
         variables = list(variables)
         for variable in variables:
-            _refuse_variable(self.name, variable)
+            refuse_variable(self.name, variable)
         accumulation = self.gradient_accumulation_steps
         self.gradient_accumulation_steps = None
         super().build(variables)
         self.gradient_accumulation_steps = accumulation
         self._flattening = Flattening(variables)
         size, dtype = self._flattening.size, self._flattening.dtype.name
+        shapes = shapes_of_run(size, dtype, len(variables))
+        if accumulation:
+            shapes |= shapes_of_accumulation(size, dtype)
+        shapes |= self._method_shapes(size, dtype)
         self._state = {
             name: self.add_variable(
                 shape=shape,
@@ -84,26 +93,27 @@ class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
                 aggregation="only_first_replica",
                 name=name,
             )
-            for name, (shape, dtype) in self._state_shapes(size, dtype).items()
+            for name, (shape, dtype) in shapes.items()
         }
 
-    def _state_shapes(self, size, dtype):
-        shapes = {
-            "phase": ((), "int64"),
-            "status": ((), "int64"),
-            "resumed": ((), "int64"),
-            "evaluations": ((), "int64"),
-            "accepted_steps": ((), "int64"),
-            "loss": ((), "float64"),
-            "initial_loss": ((), "float64"),
-            "point": ((size,), dtype),
-            "gradient": ((size,), dtype),
-            "trial": ((size,), dtype),
-        }
-        if self.gradient_accumulation_steps:
-            shapes["accumulated_loss"] = ((), "float64")
-            shapes["accumulated_gradient"] = ((size,), dtype)
-        return shapes | self._method_state(size, dtype)
+    @property
+    def _status(self):
+        return self._state["status"]
+
+    def _progress(self):
+        names = ("evaluations", "accepted_steps", "non_finite_evaluations")
+        gradient = tf.convert_to_tensor(self._state["gradient"])
+        return {
+            "accepted_loss": self._state["loss"],
+            "gradient_norm": largest(gradient),
+        } | {name: self._state[name] for name in names}
+
+    @property
+    def was_rejected(self):
+        # With accumulation the other batches of an evaluation are past.
+        if not self.built or self.gradient_accumulation_steps:
+            return None
+        return tf.convert_to_tensor(self._state["rejected"]) > 0
 
     # One step of `fit`
 
@@ -116,65 +126,60 @@ class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
             trainable_variables = self._trainable_variables
         variables = list(trainable_variables)
         self.build(variables)
+        self._check_variables_are_known(variables)
         loss = seen_loss.take(self)
-        evaluation = self._evaluation(loss, list(grads), variables)
-        state = {
-            name: tf.convert_to_tensor(variable)
-            for name, variable in self._state.items()
-        }
-        weights, state = self._run(state, evaluation)
-        assign_on_replicas(
-            [*self._trainable_variables, *self._state.values()],
-            [*self._flattening.unflatten(weights), *state.values()],
-        )
-        self._iterations.assign_add(1)
-        self._raise_on_error(state["status"])
-
-    def _evaluation(self, loss, grads, variables):
-        """The global batch's loss and gradient, as one vector."""
-        places = [self._get_variable_index(v) for v in variables]
-        ordered = [None] * len(self._trainable_variables)
-        for place, gradient in zip(places, grads, strict=True):
-            ordered[place] = gradient
-        if all(gradient is None for gradient in ordered):
-            raise ValueError(
-                "`grads` must hold a gradient for at least one variable. "
-                "Received: None for each."
+        with not_recorded():
+            state = {
+                name: tf.convert_to_tensor(variable)
+                for name, variable in self._state.items()
+            }
+            gradients = in_order(self, list(grads), variables)
+            evaluation = self._evaluation(loss, gradients, state)
+            weights, state = self._run(state, evaluation)
+            assign_on_replicas(
+                [*self._trainable_variables, *self._state.values()],
+                [*self._flattening.unflatten(weights), *state.values()],
             )
-        curvature = self._curvature(ordered)
-        self._warn_of_unused(ordered)
-        gradient = self._flattening.flatten(ordered)
-        gradient /= tf.cast(self.loss_scale_factor or 1.0, gradient.dtype)
+        self._iterations.assign_add(1)
+        self._raise_in_step()
+
+    def _evaluation(self, loss, gradients, state):
+        """The global batch's loss and gradient, as one vector."""
+        curvature = self._curvature(gradients)
+        gradient = self._unscaled(self._flattening.flatten(gradients))
         loss = tf.cast(tf.reduce_sum(loss), tf.float64)
+        given = self._flattening.unflatten(next_weights(state))
+        is_moved = [
+            tf.reduce_any(tf.convert_to_tensor(variable) != value)
+            for variable, value in zip(
+                self._trainable_variables, given, strict=True
+            )
+        ]
         return Evaluation(
             self._flattening.flatten(self._trainable_variables),
             # One by one: tensors of one reduction must have the same dtype.
             *sum_over_replicas([loss]),
             *sum_over_replicas([gradient]),
+            tf.stack(is_moved),
             curvature,
         )
-
-    def _warn_of_unused(self, gradients):
-        unused = [
-            variable.path
-            for variable, gradient in zip(
-                self._trainable_variables, gradients, strict=True
-            )
-            if gradient is None
-        ]
-        if unused:
-            warnings.warn(
-                f"{self.name}: there is no gradient for {', '.join(unused)}, "
-                "so these variables stay as they are.",
-                stacklevel=3,
-            )
 
     def _curvature(self, gradients):
         """What a method needs besides loss and gradient."""
         return None
 
+    def _unscaled(self, vector):
+        """A derivative without the factor of `loss_scale_factor`."""
+        if self.loss_scale_factor is None:
+            return vector
+        return vector / tf.constant(self.loss_scale_factor, vector.dtype)
+
+    def _rounded(self, vector):
+        """Weights as the variables can hold them."""
+        return self._flattening.flatten(self._flattening.unflatten(vector))
+
     def _run(self, state, evaluation):
-        """`_step`, as a graph where it would run operation by operation."""
+        """`_step`, compiled when called eagerly."""
         if not tf.executing_eagerly() or evaluation.curvature is not None:
             return self._step(state, evaluation)
         if self._compiled is None:
@@ -183,48 +188,124 @@ class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
 
     _compiled = None
 
-    def _raise_on_error(self, status):
-        """The error in a step, where XLA does not leave it out."""
-        for error in Status:
-            if error < FIRST_ERROR:
-                continue
-            if not tf.executing_eagerly():
-                tf.debugging.Assert(status != error, [REASONS[error]])
-            elif status == error:
-                raise RuntimeError(f"{self.name}: {REASONS[error]}")
+    def _step(self, state, evaluation):
+        parts = self.gradient_accumulation_steps
+        if parts:
+            return run.accumulate(self, state, evaluation, parts)
+        return run.advance(self, state, evaluation)
 
-    @property
-    def learning_rate(self):
-        return super().learning_rate
+    def _raise_in_step(self):
+        """Raises the error during the step; XLA drops the assertion."""
+        if tf.executing_eagerly():
+            self.raise_on_error()
+            return
+        # Read after it was assigned, so that whoever sees TensorFlow's error
+        # finds the reason in the solver.
+        status = tf.convert_to_tensor(self._status)
+        for reason in StopReason:
+            if reason.is_error:
+                sentence = f"{self.name}: {reason.sentence}"
+                tf.debugging.Assert(status != reason.code, [sentence])
 
-    @learning_rate.setter
-    def learning_rate(self, learning_rate):
-        refuse_options(type(self).__name__, {"learning_rate": learning_rate})
+    # Between the steps and after them
+
+    def raise_on_error(self):
+        try:
+            super().raise_on_error()
+        except SolverError as error:
+            # Told once: a further step begins a new run.
+            self._state["resumed"].assign(1)
+            if error.reason is not StopReason.WEIGHTS_REWRITTEN:
+                raise
+            counts = keras.ops.convert_to_numpy(self._state["rewritten"])
+            names = [
+                variable.path
+                for variable, count in zip(
+                    self._trainable_variables, counts, strict=True
+                )
+                if count >= run.REWRITES
+            ]
+            raise SolverError(
+                f"{error} Received: other values of {', '.join(names)}.",
+                error.reason,
+            ) from None
+
+    def reset(self):
+        if self.built:
+            for variable in self._state.values():
+                variable.assign(tf.zeros(variable.shape, variable.dtype))
+            self._reported = (0, 0)
+
+    def restore_accepted_point(self):
+        """Gives the model the best point that was accepted.
+
+        Between two steps the model has the weights of the next trial. The
+        next step sees the difference: it spends its evaluation on the
+        accepted point, and goes on from the trial if the loss is the same.
+        """
+        if self._has_begun():
+            self._put(self._state["point"])
+
+    def restore_trial(self):
+        """Gives the model the weights that the next step is to evaluate.
+
+        After `finalize_variable_values` that is the accepted point, where the
+        next step sees whether the loss is still the same.
+        """
+        if self._has_begun() and not number(self._state["resumed"]):
+            state = {
+                name: tf.convert_to_tensor(self._state[name])
+                for name in ("phase", "status", "trial", "point")
+            }
+            self._put(next_weights(state))
+
+    def _has_begun(self):
+        return self.built and number(self._state["phase"]) != START
+
+    def _put(self, vector):
+        parts = self._flattening.unflatten(tf.convert_to_tensor(vector))
+        for variable, part in zip(
+            self._trainable_variables, parts, strict=True
+        ):
+            variable.assign(part)
+
+    def finalize_variable_values(self, var_list):
+        if not self.built:
+            return
+        self._state["resumed"].assign(1)
+        super().finalize_variable_values(var_list)
+        self._warn_of_evaluations()
+
+    def _warn_of_evaluations(self):
+        """Of a `fit` that cannot do what it was meant to do."""
+        counts = tuple(
+            int(number(self._state[name]))
+            for name in ("evaluations", "non_finite_evaluations")
+        )
+        made, bad = (
+            count - before
+            for count, before in zip(counts, self._reported, strict=True)
+        )
+        self._reported = counts
+        if self.stop_reason is None and made <= 1:
+            warnings.warn(
+                f"{self.name}: this `fit` made one evaluation, which cannot "
+                "go beyond the accepted point. Use more epochs in one `fit`, "
+                "or `train_on_batch`.",
+                stacklevel=4,
+            )
+        if bad > 0:
+            warnings.warn(
+                f"{self.name}: {bad} of {made} evaluations were not finite "
+                "and were taken for steps that are too long. Unless the loss "
+                "has such points, look for NaN in the data.",
+                stacklevel=4,
+            )
+
+    # Both counts as they stood after the last `fit`.
+    _reported = (0, 0)
 
     def get_config(self):
-        return {
-            "gradient_tolerance": self.gradient_tolerance,
-            "loss_tolerance": self.loss_tolerance,
-            "loss_scale_factor": self.loss_scale_factor,
-            "name": self.name,
+        return super().get_config() | {
+            "loss_scale_factor": self.loss_scale_factor
         }
-
-
-def _refuse_variable(name, variable):
-    path = getattr(variable, "path", variable.name)
-    if getattr(variable, "constraint", None) is not None:
-        raise ValueError(
-            f"{name} needs variables without a constraint, because a "
-            "projection moves the trial point off the line that is searched. "
-            f"Received: a constraint on {path}. Write the bound into the "
-            "model (for example softplus of a free variable)."
-        )
-    if keras.backend.standardize_dtype(variable.dtype) not in (
-        "float32",
-        "float64",
-    ):
-        raise ValueError(
-            f"{name} needs variables of float32 or float64, because losses "
-            "of lower precision cannot be compared near a minimum. Received: "
-            f"{path} of {keras.backend.standardize_dtype(variable.dtype)}."
-        )

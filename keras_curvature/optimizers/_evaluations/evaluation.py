@@ -1,21 +1,36 @@
-"""One evaluation of a loss, and what its digits are worth."""
+"""One evaluation of a loss, and its rounding error."""
 
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.optimizers._common.rounding import ROUNDING_UNITS
+
+# What the order of a sum may change, in units of rounding.
+_REORDERED = 100
+
 
 class Evaluation(NamedTuple):
-    """Loss and gradient at the weights that the model has."""
+    """What one batch tells of the weights that the model has.
+
+    Attributes:
+        weights: w, shape (n,).
+        loss: L(w), float64 scalar.
+        gradient: ∇L(w), shape (n,).
+        is_moved: Whether the model had other values than it was given, shape
+            (number of variables,).
+        curvature: The `Curvature` of this loss, or None.
+    """
 
     weights: tf.Tensor
     loss: tf.Tensor
     gradient: tf.Tensor
-    curvature: object
+    is_moved: tf.Tensor
+    curvature: object = None
 
 
-def either(condition, yes, no, like=None):
+def where(condition, yes, no, like=None):
     """`tf.where` whose Python numbers take the dtype of the tensors."""
     like = next(t for t in (like, yes, no) if tf.is_tensor(t))
     yes, no = (
@@ -29,7 +44,18 @@ def largest(vector):
     return tf.cast(tf.reduce_max(tf.abs(vector)), tf.float64)
 
 
+def dot(a, b):
+    """aᵀb in float64: squares of float32 leave its range early."""
+    return tf.tensordot(tf.cast(a, tf.float64), tf.cast(b, tf.float64), 1)
+
+
+def norm(vector):
+    """‖v‖ as a float64 scalar."""
+    return tf.norm(tf.cast(vector, tf.float64))
+
+
 def is_finite(evaluation):
+    """Whether loss and gradient are."""
     return tf.math.is_finite(evaluation.loss) & tf.reduce_all(
         tf.math.is_finite(evaluation.gradient)
     )
@@ -42,13 +68,13 @@ def is_same(state, evaluation):
     """
     tolerance = tf.sqrt(epsilon(state))
     old, new = state["loss"], evaluation.loss
-    change = tf.abs(new - old) - 100 * epsilon(state) * tf.abs(
+    change = tf.abs(new - old) - _REORDERED * epsilon(state) * tf.abs(
         state["initial_loss"]
     )
-    same_loss = change <= tolerance * tf.maximum(tf.abs(old), tf.abs(new))
+    is_same_loss = change <= tolerance * tf.maximum(tf.abs(old), tf.abs(new))
     size = tf.maximum(largest(state["gradient"]), largest(evaluation.gradient))
     turn = largest(evaluation.gradient - state["gradient"])
-    return is_finite(evaluation) & (same_loss | (turn <= tolerance * size))
+    return is_finite(evaluation) & (is_same_loss | (turn <= tolerance * size))
 
 
 def epsilon(state):
@@ -63,5 +89,26 @@ def rounding_error(state):
     A loss of squares r² has the error 2 r δr, where δr is that of the
     outputs, whose size the initial loss tells.
     """
-    scale = tf.sqrt(tf.abs(state["loss"] * state["initial_loss"]))
-    return 10 * epsilon(state) * tf.maximum(tf.abs(state["loss"]), scale)
+    loss, initial_loss = tf.abs(state["loss"]), tf.abs(state["initial_loss"])
+    scale = tf.sqrt(loss) * tf.sqrt(initial_loss)
+    return ROUNDING_UNITS * epsilon(state) * tf.maximum(loss, scale)
+
+
+def is_small_change(state, loss, tolerance):
+    """Whether a step from the accepted point hardly changed the loss.
+
+    The change is held against the larger of both losses. Where the loss has
+    changed its sign since the run began, 0 is no lower bound and the size of
+    the loss says nothing: there it is held against the fall of the whole run.
+
+    Args:
+        state: The state before the step.
+        loss: Float64 scalar, after the step.
+        tolerance: Float in [0, 1), `loss_tolerance`.
+    """
+    change = tf.abs(state["loss"] - loss)
+    size = tf.maximum(tf.abs(state["loss"]), tf.abs(loss))
+    has_crossed_zero = state["initial_loss"] * tf.sign(loss) < 0
+    fall = tf.abs(state["initial_loss"] - loss)
+    size = tf.where(has_crossed_zero, tf.maximum(size, fall), size)
+    return change < tolerance * size

@@ -2,9 +2,12 @@
 
 import tensorflow as tf
 
-# Radii of the steps kept from one path, as parts of the trust radius: after
-# a rejected trial the next is there without another product.
-KEPT_RADII = (1.0, 0.25, 0.0625, 0.015625)
+from keras_curvature.optimizers._common.trust_region import radii_of_path
+
+# How many steps are kept from one path, for radii that are quarters of
+# quarters of the trust radius: after a rejected trial the next is there
+# without another product.
+KEPT = 4
 
 
 def shortened(state):
@@ -13,25 +16,24 @@ def shortened(state):
     A quarter of the step itself where none is kept.
 
     Args:
-        state: Dict with `steps`, `slopes`, `curvatures` and `lengths` as
-            `SteihaugSteps` has them; the first is the step that was tried.
+        state: Dict with the `path_…` keys; the first step was tried.
     """
-    lengths = state["lengths"]
-    shorter = lengths <= lengths[0] / 2
-    kept = tf.reduce_any(shorter)
-    index = tf.argmax(tf.cast(shorter, tf.int32))
+    lengths = state["path_lengths"]
+    is_shorter = lengths <= lengths[0] / 2
+    is_kept = tf.reduce_any(is_shorter)
+    index = tf.argmax(tf.cast(is_shorter, tf.int32))
 
     def first(name, power):
         values = state[name]
         factor = tf.constant(0.25**power, values.dtype)
-        chosen = tf.where(kept, tf.gather(values, index), factor * values[0])
+        chosen = tf.where(is_kept, tf.gather(values, index), factor * values[0])
         return tf.concat([chosen[tf.newaxis], values[1:]], axis=0)
 
     return {
-        "steps": first("steps", 1),
-        "slopes": first("slopes", 1),
-        "curvatures": first("curvatures", 2),
-        "lengths": first("lengths", 1),
+        "path_steps": first("path_steps", 1),
+        "path_slopes": first("path_slopes", 1),
+        "path_curvatures": first("path_curvatures", 2),
+        "path_lengths": first("path_lengths", 1),
     }
 
 
@@ -54,7 +56,7 @@ def away_from_saddle(found, gradient, radius):
         sign / length,
         tf.zeros_like(length),
     )
-    parts = radius * tf.constant(KEPT_RADII, radius.dtype)
+    parts = radii_of_path(radius, KEPT)
     return found._replace(
         steps=parts[:, tf.newaxis] * scale * direction,
         slopes=parts * scale * slope,

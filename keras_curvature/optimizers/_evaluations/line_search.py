@@ -12,6 +12,8 @@ _SHRINKAGE = 0.66
 # Without a bracket the next step lies this many steps further out.
 _EXTRAPOLATION = (1.1, 4.0)
 _SMALLEST_BRACKET = 1e-4
+# In units of the first trial: a step length has the unit weight² / loss, and
+# the path must not depend on that of the loss.
 _LARGEST_STEP = 1e10
 
 
@@ -41,6 +43,20 @@ class Search(NamedTuple):
     evaluations: tf.Tensor
 
 
+class Rules(NamedTuple):
+    """What ends a search, Python numbers.
+
+    Attributes:
+        sufficient_decrease: μ of the Wolfe conditions.
+        curvature: η of the Wolfe conditions, infinite for none.
+        evaluations: The most that are made.
+    """
+
+    sufficient_decrease: float
+    curvature: float
+    evaluations: int
+
+
 FIELDS = len(tf.nest.flatten(Search(*([Point(0, 0, 0)] * 3), *([0] * 7))))
 
 
@@ -66,7 +82,7 @@ def start(loss, slope, step):
     """
     zero, one = tf.zeros([], tf.float64), tf.ones([], tf.float64)
     origin = Point(zero, loss, slope)
-    width = one * _LARGEST_STEP
+    width = step * _LARGEST_STEP
     return Search(
         origin, origin, origin, zero, one, width, 2 * width, width, step, zero
     )
@@ -88,7 +104,7 @@ def advance(search, loss, slope, rules, noise):
         loss: Float64 scalar, φ(α) at α = `search.step`.
         slope: Float64 scalar, φ'(α); not finite if any part of the
             gradient is not.
-        rules: Triple (μ, η, most evaluations), Python numbers.
+        rules: `Rules`.
         noise: Float64 scalar, the rounding error of φ.
 
     Returns:
@@ -105,32 +121,36 @@ def advance(search, loss, slope, rules, noise):
     """
     search = search._replace(evaluations=search.evaluations + 1)
     trial = Point(search.step, loss, slope)
-    finite = tf.math.is_finite(loss) & tf.math.is_finite(slope)
-    after = _select(finite, _narrow(search, trial, rules), _shorten(search))
-    accepted = finite & _satisfied(search, trial, rules, noise)
-    spent = after.evaluations >= rules[2]
+    is_finite = tf.math.is_finite(loss) & tf.math.is_finite(slope)
+    after = _select(is_finite, _narrow(search, trial, rules), _shorten(search))
+    is_accepted = is_finite & _is_satisfied(search, trial, rules, noise)
+    is_spent = after.evaluations >= rules.evaluations
     return after, tf.where(
-        accepted, ACCEPT, tf.where(spent | _collapsed(after), FAIL, CONTINUE)
+        is_accepted,
+        ACCEPT,
+        tf.where(is_spent | _is_collapsed(after), FAIL, CONTINUE),
     )
 
 
-def _satisfied(search, trial, rules, noise):
+def _is_satisfied(search, trial, rules, noise):
     decrease, curvature, _ = rules
     origin = search.origin
     required = origin.loss + decrease * trial.step * origin.slope
-    flat = tf.abs(trial.slope) <= -curvature * origin.slope
-    approximate = (trial.loss <= origin.loss + noise) & (
+    is_flat = tf.abs(trial.slope) <= -curvature * origin.slope
+    is_approximate = (trial.loss <= origin.loss + noise) & (
         trial.slope <= (2 * decrease - 1) * origin.slope
     )
     # Nothing further out is allowed.
-    at_bound = (trial.step >= search.upper) & (
+    is_at_bound = (trial.step >= search.upper) & (
         trial.slope <= decrease * origin.slope
     )
-    low_enough = trial.loss <= required
-    return (flat & (low_enough | approximate)) | (low_enough & at_bound)
+    is_low_enough = trial.loss <= required
+    return (is_flat & (is_low_enough | is_approximate)) | (
+        is_low_enough & is_at_bound
+    )
 
 
-def _collapsed(search):
+def _is_collapsed(search):
     low, high = search.low.step, search.high.step
     gap = tf.abs(high - low)
     return (search.bracketed > 0) & (
@@ -150,7 +170,7 @@ def _shorten(search):
 
 def _narrow(search, trial, rules):
     """The bracket and the next step after a finite trial."""
-    slope = rules[0] * search.origin.slope
+    slope = rules.sufficient_decrease * search.origin.slope
     required = search.origin.loss + slope * trial.step
     auxiliary = (search.auxiliary > 0) & (
         (trial.loss > required) | (trial.slope < 0)
@@ -246,7 +266,7 @@ def _safeguarded_step(low, high, trial, bracketed, smallest, largest):
 
 
 def _cubic_minimizer(a, b):
-    """Minimiser of the cubic with the values and slopes of both points."""
+    """Minimizer of the cubic with the values and slopes of both points."""
     theta = 3 * (a.loss - b.loss) / (b.step - a.step) + a.slope + b.slope
     scale = tf.maximum(
         tf.abs(theta), tf.maximum(tf.abs(a.slope), tf.abs(b.slope))
@@ -259,13 +279,13 @@ def _cubic_minimizer(a, b):
 
 
 def _quadratic_minimizer(a, b):
-    """Minimiser of the parabola with both values and the first slope."""
+    """Minimizer of the parabola with both values and the first slope."""
     chord = (b.loss - a.loss) / (b.step - a.step)
     return a.step + a.slope / (a.slope - chord) / 2 * (b.step - a.step)
 
 
 def _secant_minimizer(a, b):
-    """Minimiser of the parabola with both slopes."""
+    """Minimizer of the parabola with both slopes."""
     return b.step + b.slope / (b.slope - a.slope) * (a.step - b.step)
 
 

@@ -1,121 +1,209 @@
-"""What an evaluation makes of the state of a run, as functions of both."""
+"""What an evaluation makes of the state of a run, as functions of both.
+
+Nothing is assigned here and nothing is known of Keras: a run goes from state
+to state, so that it works on replicas, compiled and eagerly. A `method` is an
+object with
+
+- `judge(state, evaluation)`, after a trial: the state with the next trial, an
+  accepted step (`accept`) or the phase `VERIFY`, where no trial is better;
+- `choose(state, evaluation)`, at an accepted point: the state with the next
+  trial and the phase `TRIAL`, or with the status of a run that has converged.
+
+`state.py` says what a state holds.
+"""
 
 import tensorflow as tf
 
 from keras_curvature.autodiff.tensorflow_private import in_xla_context
-from keras_curvature.optimizers._common.status import FIRST_ERROR, Status
 from keras_curvature.optimizers._evaluations.evaluation import (
-    either,
     is_finite,
     is_same,
+    is_small_change,
+    where,
 )
+from keras_curvature.optimizers._evaluations.state import (
+    CHOOSE,
+    CONFIRM,
+    START,
+    TRIAL,
+    next_weights,
+)
+from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
 
-# What the next evaluation is for: the point where a run starts; the same
-# point once more, to see whether the loss is a function of the weights; a
-# trial; the accepted point once more, after no trial was better.
-START, CONFIRM, TRIAL, VERIFY = range(4)
-# Not an evaluation: the next trial is still to be chosen.
-CHOOSE = 4
+__all__ = ["accept", "accumulate", "advance"]
+
+# So many successive evaluations at other weights than the model was given are
+# no user who sets weights between steps.
+REWRITES = 3
+_ERRORS = [reason.code for reason in StopReason if reason.is_error]
+# What a new run does not forget.
+_LASTING = ("evaluations", "non_finite_evaluations")
 
 
-class RunState:
-    """For `ReverseCommunication`: from state to state, in one step.
+def accumulate(method, state, evaluation, parts):
+    """The state after one of `parts` batches that make an evaluation."""
+    loss = state["accumulated_loss"] + evaluation.loss
+    gradient = state["accumulated_gradient"] + evaluation.gradient
+    batches = state["batches"] + 1
 
-    The state is a dict of tensors. Nothing is assigned here, so that it runs
-    on replicas, compiled and eagerly.
-    """
-
-    def _step(self, state, evaluation):
-        """The weights and the state after one batch."""
-        parts = self.gradient_accumulation_steps
-        if not parts:
-            return self._advance(state, evaluation)
-        loss = state["accumulated_loss"] + evaluation.loss
-        gradient = state["accumulated_gradient"] + evaluation.gradient
-
-        def last():
-            weights, after = self._advance(
-                state,
-                evaluation._replace(
-                    loss=loss / parts,
-                    gradient=gradient / tf.cast(parts, gradient.dtype),
-                ),
-            )
-            return weights, after | {
-                "accumulated_loss": tf.zeros_like(loss),
-                "accumulated_gradient": tf.zeros_like(gradient),
-            }
-
-        def another():
-            return evaluation.weights, state | {
-                "accumulated_loss": loss,
-                "accumulated_gradient": gradient,
-            }
-
-        is_last = (tf.convert_to_tensor(self._iterations) + 1) % parts == 0
-        return tf.cond(is_last, last, another)
-
-    def _advance(self, state, evaluation):
-        """The weights and the state after one evaluation."""
-        phase, status = state["phase"], state["status"]
-        moved = tf.reduce_any(evaluation.weights != state["trial"])
-        returned = (state["resumed"] > 0) | moved
-        same = tf.reduce_all(evaluation.weights == state["point"]) & is_same(
-            state, evaluation
+    def last():
+        whole = evaluation._replace(
+            loss=loss / parts,
+            gradient=gradient / tf.constant(parts, gradient.dtype),
         )
-        failed = status >= FIRST_ERROR
-        fresh = (phase == START) | (returned & (~same | failed))
-        if not in_xla_context():
-            # Its error was raised, and `fit` was called again.
-            fresh |= failed
-        state = state | {"resumed": tf.zeros_like(state["resumed"])}
-        stopped = status != Status.RUNNING
-        holds = stopped | (returned & (phase == TRIAL))
+        weights, after = advance(method, state, whole)
+        return weights, after | {
+            "batches": tf.zeros_like(batches),
+            "accumulated_loss": tf.zeros_like(loss),
+            "accumulated_gradient": tf.zeros_like(gradient),
+        }
 
-        def follow():
-            return tf.cond(
-                phase == TRIAL,
-                lambda: self._judge(state, evaluation),
-                lambda: self._compare(state, same),
-            )
+    def another():
+        return evaluation.weights, state | {
+            "batches": batches,
+            "accumulated_loss": loss,
+            "accumulated_gradient": gradient,
+        }
 
-        after = tf.cond(
-            fresh,
-            lambda: self._start(state, evaluation),
-            lambda: tf.cond(holds, lambda: state, follow),
+    return tf.cond(batches == parts, last, another)
+
+
+def advance(method, state, evaluation):
+    """The weights to evaluate next, and the state after an evaluation."""
+    phase = state["phase"]
+    is_over = state["status"] != RUNNING
+    has_failed = tf.reduce_any(state["status"] == tf.constant(_ERRORS, "int64"))
+    # The user may have set weights: `fit` came to its end since the last
+    # evaluation, or the model had others than it was given.
+    is_returned = (state["resumed"] > 0) | tf.reduce_any(evaluation.is_moved)
+    is_at_point = tf.reduce_all(evaluation.weights == state["point"])
+    # Only the accepted point was put back: the run can go on from it.
+    is_unchanged = is_at_point & is_same(state, evaluation)
+    is_new_run = (phase == START) | (is_returned & (~is_unchanged | has_failed))
+    if not in_xla_context():
+        # Its error was raised, and the training was begun again.
+        is_new_run |= has_failed
+    # The evaluation went to the accepted point, the trial is still to come.
+    is_spent = is_over | (is_returned & (phase == TRIAL))
+    rewritten = _counted_rewrites(state, evaluation, is_at_point, has_failed)
+    state = state | {
+        "resumed": tf.zeros_like(state["resumed"]),
+        "rewritten": rewritten,
+    }
+
+    def follow():
+        return tf.cond(
+            phase == TRIAL,
+            lambda: method.judge(state, evaluation),
+            lambda: _compared(state, evaluation),
         )
-        counts = tf.cast(fresh | ~stopped, tf.int64)
-        after = after | {"evaluations": after["evaluations"] + counts}
-        after = tf.cond(
-            after["phase"] == CHOOSE,
-            lambda: self._choose(after, evaluation),
-            lambda: after,
-        )
-        return after["trial"], after
 
-    def _start(self, state, evaluation):
-        """The state of a new run from the weights that the model has."""
-        finite = is_finite(evaluation)
-        return {name: tf.zeros_like(t) for name, t in state.items()} | {
-            "phase": tf.constant(CONFIRM, tf.int64),
-            "status": either(
-                finite, Status.RUNNING, Status.NON_FINITE, state["status"]
-            ),
-            "evaluations": state["evaluations"],
-            "loss": evaluation.loss,
+    after = tf.cond(
+        is_new_run,
+        lambda: _started(state, evaluation),
+        lambda: tf.cond(is_spent, lambda: state, follow),
+    )
+    is_counted = is_new_run | ~is_over
+    after = after | _counts(after, evaluation, is_counted)
+    after = tf.cond(
+        after["phase"] == CHOOSE,
+        lambda: method.choose(after, evaluation),
+        lambda: after,
+    )
+    is_rejected = tf.reduce_any(evaluation.weights != after["point"])
+    after = after | {"rejected": tf.cast(is_rejected, tf.int64)}
+    return next_weights(after), after
+
+
+def accept(state, weights, loss, gradient, loss_tolerance):
+    """The state after a step to another point was taken."""
+    is_small = is_small_change(state, loss, loss_tolerance)
+    is_first = state["accepted_steps"] == 0
+    return state | {
+        "phase": where(is_first, CONFIRM, CHOOSE, state["phase"]),
+        "status": where(
+            is_small, StopReason.LOSS_TOLERANCE.code, state["status"]
+        ),
+        "accepted_steps": state["accepted_steps"] + 1,
+        "point": weights,
+        "loss": loss,
+        "gradient": gradient,
+    }
+
+
+def _started(state, evaluation):
+    """The state of a new run from the weights that the model has."""
+    is_rewritten = tf.reduce_any(state["rewritten"] >= REWRITES)
+    status = where(
+        is_finite(evaluation),
+        where(
+            is_rewritten,
+            StopReason.WEIGHTS_REWRITTEN.code,
+            RUNNING,
+            state["status"],
+        ),
+        StopReason.NON_FINITE.code,
+    )
+    kept = {name: state[name] for name in (*_LASTING, "rewritten")}
+    return (
+        {name: tf.zeros_like(t) for name, t in state.items()}
+        | kept
+        | {
+            # Not START, from where a failed run would begin again under XLA.
+            "phase": where(status == RUNNING, CHOOSE, CONFIRM, state["phase"]),
+            "status": status,
+            "start": evaluation.weights,
             "initial_loss": evaluation.loss,
             "point": evaluation.weights,
-            "trial": evaluation.weights,
+            "loss": evaluation.loss,
             "gradient": evaluation.gradient,
+            "trial": evaluation.weights,
         }
+    )
 
-    def _compare(self, state, same):
-        """After a second evaluation of the accepted point."""
-        confirmed = state["phase"] == CONFIRM
-        status = either(
-            confirmed, Status.RUNNING, Status.PRECISION, state["status"]
-        )
-        return state | {
-            "phase": either(confirmed & same, CHOOSE, state["phase"]),
-            "status": either(same, status, Status.BATCHES),
-        }
+
+def _compared(state, evaluation):
+    """After a second evaluation of the accepted point."""
+    is_unchanged = is_same(state, evaluation)
+    is_confirmation = state["phase"] == CONFIRM
+    status = where(
+        is_unchanged,
+        where(
+            is_confirmation, RUNNING, StopReason.PRECISION.code, state["status"]
+        ),
+        where(
+            is_finite(evaluation),
+            StopReason.LOSS_CHANGED.code,
+            StopReason.NON_FINITE.code,
+            state["status"],
+        ),
+    )
+    # The first step was judged by two different losses: it is taken back.
+    is_undone = is_confirmation & ~is_unchanged
+    return state | {
+        "phase": where(is_confirmation & is_unchanged, CHOOSE, state["phase"]),
+        "status": status,
+        "point": tf.where(is_undone, state["start"], state["point"]),
+        "loss": tf.where(is_undone, state["initial_loss"], state["loss"]),
+    }
+
+
+def _counted_rewrites(state, evaluation, is_at_point, has_failed):
+    """How often in succession the weights came back altered."""
+    is_altered = (
+        evaluation.is_moved
+        & ~is_at_point
+        & (state["resumed"] == 0)
+        & (state["phase"] != START)
+        & ~has_failed
+    )
+    return where(is_altered, state["rewritten"] + 1, 0)
+
+
+def _counts(state, evaluation, is_counted):
+    count = tf.cast(is_counted, tf.int64)
+    bad = tf.cast(is_counted & ~is_finite(evaluation), tf.int64)
+    return {
+        "evaluations": state["evaluations"] + count,
+        "non_finite_evaluations": state["non_finite_evaluations"] + bad,
+    }

@@ -15,6 +15,7 @@ from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
     check_all_known,
 )
+from keras_curvature.optimizers._common.trust_region import first_radius
 from keras_curvature.optimizers._least_squares.objective import Objective
 from keras_curvature.optimizers._least_squares.penalties import l2_penalty
 from keras_curvature.optimizers._least_squares.refusals import (
@@ -162,9 +163,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
     def _step(self, objective, variables, state, form):
         """The weights to move to and the state after this step."""
         proposals = self._propose(objective, variables, state, form)
-        first = self.initial_trust_radius * tf.where(
-            proposals.norm > 0, proposals.norm, tf.ones_like(proposals.norm)
-        )
+        first = first_radius(self.initial_trust_radius, proposals.norm)
         radius = state["trust_radius"]
         length = state["last_free_length"]
         trial = try_steps(

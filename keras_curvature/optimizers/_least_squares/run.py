@@ -8,6 +8,9 @@ from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
 # A run ends only after so many steps on the same batch. Batches of a larger
 # set may by chance have the same loss, but not again and again.
 _REPEATS = 2
+# Weights moved by hand are another matter than a layer that assigns its own in
+# every forward pass.
+_REWRITTEN = 3
 
 
 def shapes(size):
@@ -18,6 +21,8 @@ def shapes(size):
     - `steps` of this run; `evaluations` of the loss, in all runs;
     - `accepted`: whether the last step was; `accepted_steps` of this run;
     - `repeats`: steps on the same batch; `changed_batches`: steps on another;
+    - `rewritten`: how many steps in succession found other weights than the
+      step before had left;
     - `loss` at the accepted `point`; `gradient_norm` where it was last taken;
     - `gain_ratio`, `trust_radius` and `damping` of the last step;
     - `last_free_length`: length of the last accepted step, 0 where its radius
@@ -32,6 +37,7 @@ def shapes(size):
         "accepted_steps",
         "repeats",
         "changed_batches",
+        "rewritten",
     )
     numbers = (
         "loss",
@@ -64,10 +70,13 @@ def begun(state, objective):
     # Another batch, but not after an error that nobody has seen.
     is_converged = (state["status"] != RUNNING) & ~_is_error(state["status"])
     status = tf.where(is_converged & ~is_same, RUNNING, state["status"])
-    state = {**state, "status": status}
+    rewritten = tf.where(
+        is_moved & (state["steps"] > 0), state["rewritten"] + 1, 0
+    )
+    state = {**state, "status": status, "rewritten": rewritten}
     return {
         name: value
-        if name == "evaluations"
+        if name in ("evaluations", "rewritten")
         else tf.where(is_new, tf.zeros_like(value), value)
         for name, value in state.items()
     }
@@ -134,6 +143,7 @@ def _status(solver, state, objective, proposals, trial, may_end):
         StopReason.INDEFINITE: objective.form.is_indefinite
         & tf.math.is_finite(loss),
         StopReason.NON_FINITE: ~tf.math.is_finite(loss + proposals.gradient),
+        StopReason.WEIGHTS_REWRITTEN: state["rewritten"] >= _REWRITTEN,
         StopReason.MIXED_SAMPLES: proposals.is_mixed & (state["steps"] == 0),
         StopReason.GRADIENT_TOLERANCE: proposals.gradient
         <= solver.gradient_tolerance * tf.sqrt(2 * tf.abs(loss)),

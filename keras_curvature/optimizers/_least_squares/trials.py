@@ -5,12 +5,11 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-# Moré, 1978: a step is taken if it brings this fraction of what was predicted.
-_ACCEPTANCE = 1e-4
-# Shrink factors after a poor step and after one that raised the loss; MINPACK
-# keeps a half to a tenth. With less, LM creeps on networks; with more after a
-# rise, it evaluates the loss more often.
-_KEPT, _KEPT_AFTER_A_RISE = 0.5, 0.25
+from keras_curvature.optimizers._common.trust_region import (
+    LEAST_SQUARES,
+    gain_ratio,
+    updated_radius,
+)
 
 
 class Proposal(typing.NamedTuple):
@@ -122,7 +121,9 @@ def _judge(proposal, objective, before, last):
     )
     is_free = proposal.is_free
     is_accepted = tf.where(
-        is_undecidable, is_free & (length < last), ratio > _ACCEPTANCE
+        is_undecidable,
+        is_free & (length < last),
+        ratio > LEAST_SQUARES.accepted,
     )
     is_tiny = tf.reduce_all(
         tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
@@ -147,31 +148,3 @@ def _judge(proposal, objective, before, last):
         is_exhausted=~is_accepted & is_final,
         was_rejected=~is_accepted & ~is_undecidable,
     )
-
-
-def gain_ratio(actual, predicted):
-    """Actual over predicted reduction; -1 where it cannot be told.
-
-    Args:
-        actual: Scalar tensor, L(w) − L(w + d). May be NaN or infinite.
-        predicted: Scalar tensor, the reduction of the quadratic model.
-    """
-    is_defined = tf.math.is_finite(actual) & (predicted > 0)
-    ratio = actual / tf.where(is_defined, predicted, tf.ones_like(predicted))
-    return tf.where(is_defined, ratio, -tf.ones_like(ratio))
-
-
-def updated_radius(radius, length, ratio, is_free):
-    """The trust radius after a trial step.
-
-    Args:
-        radius: Scalar tensor.
-        length: Scalar tensor, the length of the step. May be NaN.
-        ratio: Scalar tensor, the gain ratio.
-        is_free: Scalar bool tensor, whether the step was not bounded.
-    """
-    kept = tf.where(ratio >= 0, _KEPT, _KEPT_AFTER_A_RISE)
-    shorter = tf.where(length < radius, length, radius)
-    shrunk = tf.cast(kept, radius.dtype) * shorter
-    grown = tf.where((ratio > 0.75) | is_free, 2 * length, radius)
-    return tf.where(ratio < 0.25, shrunk, grown)

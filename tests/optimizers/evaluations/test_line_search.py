@@ -1,10 +1,12 @@
+"""The line search: Wolfe conditions, evaluations, faults."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_curvature.optimizers._evaluations import line_search as line_search
 
-RULES = (1e-4, 0.9, 20)
+RULES = line_search.Rules(1e-4, 0.9, 20)
 
 # φ, and φ' by hand. The first three are those of Moré and Thuente, section 5,
 # with β = 2, 0.004 and 0.01.
@@ -64,7 +66,9 @@ def searched(function, slope, step, rules=RULES, noise=0.0):
 @pytest.mark.parametrize("curvature", [0.9, 0.1])
 def test_both_conditions_hold_at_the_step(name, step, curvature):
     function, slope = FUNCTIONS[name]
-    at, outcome, _, _ = searched(function, slope, step, (1e-4, curvature, 20))
+    at, outcome, _, _ = searched(
+        function, slope, step, line_search.Rules(1e-4, curvature, 20)
+    )
     if name == "quintic" and step == 1:
         # φ'(0) is 5e-7: the bracket is within 1e-4 of the minimum before.
         assert outcome == line_search.FAIL
@@ -87,7 +91,9 @@ def test_takes_no_more_evaluations_than_moré_and_thuentes_own(name, step):
         return function(a)
 
     dcsrch(counted, slope, 1e-4, 0.1, 1e-14, 0, 1e10)(step)
-    _, _, steps, _ = searched(function, slope, step, (1e-4, 0.1, 20))
+    _, _, steps, _ = searched(
+        function, slope, step, line_search.Rules(1e-4, 0.1, 20)
+    )
     # φ(0) is one of theirs.
     assert len(steps) <= len(calls) - 1
 
@@ -95,7 +101,10 @@ def test_takes_no_more_evaluations_than_moré_and_thuentes_own(name, step):
 def test_a_minimum_of_a_quadratic_takes_two_evaluations():
     # 1.5 lies within the reach of the first extrapolation from 0.5.
     at, outcome, steps, _ = searched(
-        lambda a: (a - 1.5) ** 2, lambda a: 2 * (a - 1.5), 0.5, (1e-4, 1e-6, 9)
+        lambda a: (a - 1.5) ** 2,
+        lambda a: 2 * (a - 1.5),
+        0.5,
+        line_search.Rules(1e-4, 1e-6, 9),
     )
     assert outcome == line_search.ACCEPT
     assert len(steps) == 2
@@ -122,7 +131,7 @@ def test_fails_where_the_slope_is_wrong():
     _, outcome, steps, search = searched(lambda a: a, lambda a: -1.0, 1.0)
     assert outcome == line_search.FAIL
     assert float(search.low.step) == 0
-    assert len(steps) <= RULES[2]
+    assert len(steps) <= RULES.evaluations
 
 
 def test_rounding_of_the_loss_is_forgiven_where_the_slope_is_right():

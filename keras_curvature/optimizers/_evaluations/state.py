@@ -1,0 +1,101 @@
+"""The state of a run: what each of its tensors holds.
+
+The state is a dict of tensors, one for each variable of the optimizer. Here
+stand the names of all of them, with the shape and the dtype; what a
+quasi-Newton direction remembers stands with the direction. `reset()` makes all
+of them 0, and the next evaluation begins a run.
+"""
+
+import tensorflow as tf
+
+from keras_curvature.optimizers._evaluations import line_search
+from keras_curvature.optimizers.stop_reason import RUNNING
+
+# What the next evaluation is for: the point where a run starts; the first
+# accepted point once more, to see whether the loss is a function of the
+# weights; a trial; the accepted point once more, after no trial was better.
+START, CONFIRM, TRIAL, VERIFY = range(4)
+# Not an evaluation: the next trial is still to be chosen.
+CHOOSE = 4
+
+
+def shapes_of_run(size, dtype, variables):
+    """For every method."""
+    return {
+        # One of the five phases above.
+        "phase": ((), "int64"),
+        # The code of the `StopReason`, 0 while the run goes on.
+        "status": ((), "int64"),
+        # 1 after `fit` left the accepted point in the model, where it is in
+        # the hands of the user until the next evaluation.
+        "resumed": ((), "int64"),
+        # For each variable, in how many successive evaluations it came back
+        # with other values than it was given.
+        "rewritten": ((variables,), "int64"),
+        # 1 where the last evaluation was of weights that were not accepted.
+        "rejected": ((), "int64"),
+        # Over all runs, not to be forgotten by a new one.
+        "evaluations": ((), "int64"),
+        "non_finite_evaluations": ((), "int64"),
+        # Of this run.
+        "accepted_steps": ((), "int64"),
+        # Where the run began.
+        "start": ((size,), dtype),
+        "initial_loss": ((), "float64"),
+        # The accepted point.
+        "point": ((size,), dtype),
+        "loss": ((), "float64"),
+        "gradient": ((size,), dtype),
+        # The weights that a trial is to evaluate.
+        "trial": ((size,), dtype),
+    }
+
+
+def shapes_of_accumulation(size, dtype):
+    """With `gradient_accumulation_steps`: sums over the batches so far."""
+    return {
+        "batches": ((), "int64"),
+        "accumulated_loss": ((), "float64"),
+        "accumulated_gradient": ((size,), dtype),
+    }
+
+
+def shapes_of_line_search(size, dtype):
+    """For methods that search along a line."""
+    return {
+        # d, along which the trials w + α d lie.
+        "direction": ((size,), dtype),
+        # The `Search`, as `line_search.pack` makes it.
+        "search": ((line_search.FIELDS,), "float64"),
+        # The gradient at the best trial of the search.
+        "low_gradient": ((size,), dtype),
+        # α and ‖α d‖ of the last accepted step.
+        "step_length": ((), "float64"),
+        "moved": ((), "float64"),
+    }
+
+
+def shapes_of_trust_region(size, dtype, kept):
+    """For methods that keep steps from one path of conjugate gradients."""
+    return {
+        # p, gᵀp, pᵀHp and ‖p‖ of the steps that are left to try, the next one
+        # first, as `SteihaugSteps` has them.
+        "path_steps": ((kept, size), dtype),
+        "path_slopes": ((kept,), dtype),
+        "path_curvatures": ((kept,), dtype),
+        "path_lengths": ((kept,), dtype),
+        "trust_radius": ((), dtype),
+        # ‖∇L‖ where the run began.
+        "initial_gradient_norm": ((), dtype),
+        # Of the last step, and of all.
+        "cg_iterations": ((), "int64"),
+        "hessian_products": ((), "int64"),
+        # 1 where the last trial was accepted.
+        "accepted": ((), "int64"),
+    }
+
+
+def next_weights(state):
+    """The weights that the next evaluation is to see."""
+    is_trial = (state["phase"] == TRIAL) & (state["status"] == RUNNING)
+    return tf.where(is_trial, state["trial"], state["point"])

@@ -1,0 +1,158 @@
+"""Solvers that try steps within a trust region."""
+
+import tensorflow as tf
+
+from keras_curvature.optimizers._common.rounding import reduction_of
+from keras_curvature.optimizers._common.trust_region import (
+    NEWTON,
+    first_radius,
+    gain_ratio,
+    is_at_boundary,
+    updated_radius,
+)
+from keras_curvature.optimizers._evaluations.base import ReverseCommunication
+from keras_curvature.optimizers._evaluations.evaluation import (
+    dot,
+    epsilon,
+    is_finite,
+    largest,
+    norm,
+    rounding_error,
+    where,
+)
+from keras_curvature.optimizers._evaluations.kept_steps import KEPT, shortened
+from keras_curvature.optimizers._evaluations.run import accept
+from keras_curvature.optimizers._evaluations.state import (
+    TRIAL,
+    VERIFY,
+    shapes_of_trust_region,
+)
+from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
+
+
+class TrustRegionSolver(ReverseCommunication):
+    """Base of the methods w₊ = w + p with ‖p‖ ≤ Δ.
+
+    A subclass sets `initial_trust_radius` and gives `_path(state, evaluation,
+    radius, fall, is_stationary)`: the `SteihaugSteps` for the radii
+    `radii_of_path(radius, KEPT)`, where `fall` is ‖g‖ / ‖g₀‖. Where the point
+    is stationary they lead along negative curvature, or are 0 without one.
+    """
+
+    def _method_shapes(self, size, dtype):
+        return shapes_of_trust_region(size, dtype, KEPT)
+
+    def judge(self, state, evaluation):
+        """After a trial: accept it, or shorten it along the kept path."""
+        length, radius = state["path_lengths"][0], state["trust_radius"]
+        ratio, reduction = _gain(state, evaluation)
+        is_bounded = is_at_boundary(length, radius)
+        # Of noise a step has to make the gradient smaller, or to lead on to
+        # longer ones.
+        is_smaller = largest(evaluation.gradient) < largest(state["gradient"])
+        is_growing = is_bounded & (ratio > NEWTON.very_good)
+        is_accepted = (ratio > NEWTON.accepted) & (
+            ~reduction.is_noise | is_smaller | is_growing
+        )
+        smallest = epsilon(state) * norm(state["point"])
+        is_hopeless = reduction.is_hidden | (
+            norm(state["path_steps"][0]) <= smallest
+        )
+        state = state | {
+            "trust_radius": updated_radius(
+                radius, length, ratio, ~is_bounded, NEWTON
+            ),
+            "accepted": tf.cast(is_accepted, tf.int64),
+        }
+        return tf.cond(
+            is_accepted,
+            lambda: self._accepted(state, evaluation),
+            lambda: self._rejected(state, is_hopeless),
+        )
+
+    def _accepted(self, state, evaluation):
+        weights, loss, gradient = evaluation[:3]
+        learned = self._learned(
+            state, weights - state["point"], gradient - state["gradient"]
+        )
+        after = accept(state, weights, loss, gradient, self.loss_tolerance)
+        return after | learned
+
+    def _learned(self, state, step, change):
+        """What a method keeps of an accepted step, as a dict of its keys."""
+        return {}
+
+    def _rejected(self, state, is_hopeless):
+        after = state | shortened(state)
+        phase = where(is_hopeless, VERIFY, TRIAL, state["phase"])
+        return after | {"phase": phase, "trial": self._trial(after)}
+
+    def choose(self, state, evaluation):
+        """The next truncated step, unless converged."""
+        gradient = state["gradient"]
+        gradient_norm = tf.cast(norm(gradient), gradient.dtype)
+        initial = state["initial_gradient_norm"]
+        initial = tf.where(initial == 0, gradient_norm, initial)
+        radius = tf.where(
+            state["trust_radius"] == 0,
+            self._first_radius(state),
+            state["trust_radius"],
+        )
+        is_stationary = largest(gradient) <= self.gradient_tolerance
+        found = self._path(
+            state, evaluation, radius, gradient_norm / initial, is_stationary
+        )
+        predicted = -(found.slopes[0] + found.curvatures[0] / 2)
+        is_converged = is_stationary & (
+            tf.cast(predicted, tf.float64) <= rounding_error(state)
+        )
+        products = tf.cast(found.iterations, tf.int64)
+        state = state | {
+            "phase": tf.constant(TRIAL, tf.int64),
+            "status": where(
+                is_converged & (state["status"] == RUNNING),
+                StopReason.GRADIENT_TOLERANCE.code,
+                state["status"],
+            ),
+            "path_steps": found.steps,
+            "path_slopes": found.slopes,
+            "path_curvatures": found.curvatures,
+            "path_lengths": found.lengths,
+            "trust_radius": radius,
+            "initial_gradient_norm": initial,
+            "cg_iterations": products,
+            "hessian_products": state["hessian_products"] + products,
+        }
+        return state | {"trial": self._trial(state)}
+
+    def _first_radius(self, state):
+        start = tf.cast(norm(state["start"]), state["start"].dtype)
+        return first_radius(self.initial_trust_radius, start)
+
+    def _trial(self, state):
+        return self._rounded(state["point"] + state["path_steps"][0])
+
+    def _progress(self):
+        names = ("trust_radius", "cg_iterations", "hessian_products")
+        return super()._progress() | {
+            name: self._state[name] for name in (*names, "accepted")
+        }
+
+
+def _gain(state, evaluation):
+    """The gain ratio of a trial, and its `Reduction`."""
+    predicted = tf.cast(
+        -(state["path_slopes"][0] + state["path_curvatures"][0] / 2),
+        tf.float64,
+    )
+    step = evaluation.weights - state["point"]
+    reduction = reduction_of(
+        state["loss"] - evaluation.loss,
+        predicted,
+        dot(state["gradient"], step),
+        dot(evaluation.gradient, step),
+        rounding_error(state),
+    )
+    nothing = tf.constant(float("nan"), tf.float64)
+    actual = tf.where(is_finite(evaluation), reduction.value, nothing)
+    return gain_ratio(actual, predicted), reduction

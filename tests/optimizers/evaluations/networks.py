@@ -1,0 +1,78 @@
+"""Small networks, and curves for them to fit, that these tests share."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_curvature.optimizers import SolverError
+
+# What an error about a changing loss advises.
+BATCHES = "batch_size=len"
+# A graph without `SolverProgress` raises TensorFlow's.
+ERRORS = (SolverError, tf.errors.InvalidArgumentError)
+
+
+def curve(samples=40):
+    """Inputs and outputs of a curve that is to be fitted."""
+    x = np.linspace(-1, 1, samples)[:, None]
+    return x, np.sin(3 * x) + 0.3 * x**2
+
+
+def network(*extra, regularizer=None, seed=3, kind=keras.Sequential):
+    """A small tanh network, always with the same initial weights."""
+    keras.utils.set_random_seed(seed)
+    return kind(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(
+                5, activation="tanh", kernel_regularizer=regularizer
+            ),
+            *extra,
+            keras.layers.Dense(1),
+        ]
+    )
+
+
+def trained(optimizer, epochs, model=None, data=None, **settings):
+    """A network after `fit` on its whole data at once."""
+    model = model or network()
+    model.compile(optimizer, loss="mse", **settings)
+    full_batch_fit(model, epochs, data)
+    return model
+
+
+def full_batch_fit(model, epochs, data=None, **settings):
+    x, y = data or curve()
+    settings = {"batch_size": len(x), "shuffle": False} | settings
+    return model.fit(x, y, epochs=epochs, verbose=0, **settings)
+
+
+def weights_of(model):
+    return np.concatenate([w.numpy().ravel() for w in model.weights])
+
+
+def loss_at(model, data=None):
+    x, y = data or curve()
+    return float(np.mean((model(x).numpy() - y) ** 2))
+
+
+class PoissonResidual(keras.Model):
+    """−u'' of a network that vanishes at 0 and 1."""
+
+    def __init__(self):
+        super().__init__()
+        keras.utils.set_random_seed(0)
+        self.hidden = keras.layers.Dense(8, activation="tanh")
+        self.out = keras.layers.Dense(1)
+
+    def field(self, x):
+        return x * (1 - x) * self.out(self.hidden(x))
+
+    def call(self, x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                u = self.field(x)
+            slope = inner.gradient(u, x)
+        return -outer.gradient(slope, x)
