@@ -1,4 +1,6 @@
-"""The only functions of this package that use private Keras names.
+"""The private names of Keras models that this package stands on.
+
+Protected members of `keras.optimizers.Optimizer` are used by its subclasses.
 
 Keras resolves `compile(loss=...)` against the outputs when the loss is first
 computed (names, nested structures, `"crossentropy"`), and keeps what it found
@@ -62,7 +64,7 @@ def track_loss(model, loss, inputs):
 
 
 def training_loss(model, x, y, y_pred, sample_weight):
-    """The loss of a batch with regularisers."""
+    """The loss of a batch with regularizers."""
     return model._compute_loss(
         x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
     )
