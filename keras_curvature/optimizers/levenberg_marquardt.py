@@ -19,6 +19,7 @@ from keras_curvature.optimizers._least_squares.geodesic import (
 from keras_curvature.optimizers._least_squares.jacobian_systems import (
     jacobian_system,
 )
+from keras_curvature.optimizers.stop_reason import StopReason
 
 # Up to so many weights QR costs little beside the rest of a step.
 _QR_WEIGHTS = 16
@@ -143,6 +144,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
     """
 
     may_mix_samples = False
+    reason_of_mixing = StopReason.MIXED_SAMPLES
 
     def __init__(
         self,

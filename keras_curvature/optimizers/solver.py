@@ -167,6 +167,10 @@ class Solver(keras.optimizers.Optimizer):
     def learning_rate(self, learning_rate):
         refuse_options(type(self).__name__, {"learning_rate": learning_rate})
 
+    def __repr__(self):
+        settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({settings})"
+
     def get_config(self):
         return {
             "gradient_tolerance": self.gradient_tolerance,

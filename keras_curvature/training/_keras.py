@@ -50,6 +50,11 @@ def compiled_losses(model, targets, outputs, sample_weight):
     return calls
 
 
+def layers_of(model):
+    """The model and all layers in it, at any depth."""
+    return list(model._flatten_layers())
+
+
 def call_in_training(model, inputs):
     """The outputs as Keras's own training step computes them."""
     if model._call_has_training_arg:

@@ -9,6 +9,7 @@ from keras_curvature.losses.term import LossTerm
 from keras_curvature.training._keras import (
     call_in_training,
     compiled_losses,
+    layers_of,
 )
 
 
@@ -65,6 +66,11 @@ class TrainingStep:
         return call_in_training(
             self.model, self.inputs if inputs is None else inputs
         )
+
+    @property
+    def layers(self):
+        """All layers of the model, those of nested models included."""
+        return layers_of(self.model)
 
     @property
     def has_own_loss(self):

@@ -30,6 +30,7 @@ from keras_curvature.optimizers._least_squares.run import (
 )
 from keras_curvature.optimizers._least_squares.trials import try_steps
 from keras_curvature.optimizers.solver import Solver, SolverError
+from keras_curvature.optimizers.stop_reason import StopReason
 
 
 class Proposals(typing.NamedTuple):
@@ -44,8 +45,8 @@ class Proposals(typing.NamedTuple):
             units of the square root of the loss.
         kept: Dict of tensors, new values for the method's own state. They are
             dropped where loss or gradient is not finite.
-        is_mixed: Scalar bool tensor, whether outputs were found to depend on
-            more than weights and their own sample.
+        is_mixed: Scalar bool tensor, whether the outputs were found to depend
+            on more than the weights and what `may_mix_samples` allows.
     """
 
     propose: typing.Callable
@@ -66,6 +67,8 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
 
     # Whether the outputs of a sample may depend on the rest of the batch.
     may_mix_samples = True
+    # What `Proposals.is_mixed` means for this method.
+    reason_of_mixing = StopReason.LOSS_CHANGED
 
     def __init__(
         self,
@@ -220,11 +223,12 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         if changes >= 2 and 2 * changes >= steps:
             self._has_warned = True
             warnings.warn(
-                f"{self.name}: the batch changes from step to step, so that "
-                "each step fits its own batch and not the data. Received: "
-                f"another batch in {changes} of {steps} steps (the default "
-                "`batch_size` of fit() is 32). Use fit(batch_size=len(x)); or "
-                f"{type(self).__name__}(mini_batches=True), if it is meant.",
+                f"{self.name}: the loss changes from step to step at the same "
+                "weights, so that each step fits its own batch and not the "
+                f"data. Received: another loss in {changes} of {steps} steps, "
+                "as from mini-batches (the default `batch_size` of fit() is "
+                "32) or from a layer that draws random numbers. Use "
+                "fit(batch_size=len(x)); or mini_batches=True, if it is meant.",
                 stacklevel=2,
             )
 

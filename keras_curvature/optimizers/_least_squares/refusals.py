@@ -27,7 +27,7 @@ def refuse_model(optimizer, step, may_mix_samples):
             "Return residuals as outputs of the model and compile it "
             "with loss='mse'."
         )
-    for layer in step.model._flatten_layers():
+    for layer in step.layers:
         reason = _reason_to_refuse(layer, may_mix_samples)
         if reason:
             raise ValueError(

@@ -144,7 +144,7 @@ def _status(solver, state, objective, proposals, trial, may_end):
         & tf.math.is_finite(loss),
         StopReason.NON_FINITE: ~tf.math.is_finite(loss + proposals.gradient),
         StopReason.WEIGHTS_REWRITTEN: state["rewritten"] >= _REWRITTEN,
-        StopReason.MIXED_SAMPLES: proposals.is_mixed & (state["steps"] == 0),
+        solver.reason_of_mixing: proposals.is_mixed & (state["steps"] == 0),
         StopReason.GRADIENT_TOLERANCE: proposals.gradient
         <= solver.gradient_tolerance * tf.sqrt(2 * tf.abs(loss)),
         StopReason.STEP_TOLERANCE: trial.is_accepted
