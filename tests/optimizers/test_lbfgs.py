@@ -103,7 +103,7 @@ def test_accumulated_batches_are_one_evaluation(float64):
     whole = trained(LBFGS(), 20)
     model = network()
     optimizer = LBFGS(gradient_accumulation_steps=4)
-    model.compile(optimizer, loss="mse")
+    model.compile(optimizer, loss="mse", jit_compile=False)
     full_batch_fit(model, 20, batch_size=10)
     assert optimizer.progress["evaluations"] == 20
     assert int(optimizer.iterations) == 20
@@ -122,7 +122,7 @@ def test_fit_leaves_the_best_accepted_point(float64):
     optimizer = LBFGS()
     history = []
     model = network()
-    model.compile(optimizer, loss="mse")
+    model.compile(optimizer, loss="mse", jit_compile=False)
     for epochs in (2, 3, 4, 5):
         full_batch_fit(model, epochs)
         history.append(loss_at(model))
@@ -149,7 +149,7 @@ def test_a_fit_of_one_evaluation_is_warned_of(float64):
 def test_a_saved_run_is_resumed_to_the_last_bit(float64, tmp_path):
     x, y = curve()
     model = network()
-    model.compile(LBFGS(), loss="mse")
+    model.compile(LBFGS(), loss="mse", jit_compile=False)
     for _ in range(11):
         model.train_on_batch(x, y)
     model.save(tmp_path / "model.keras")
@@ -212,7 +212,7 @@ def test_a_loss_that_changes_is_an_error_at_the_end_under_xla():
 def test_a_loss_that_changes_later_is_an_error(float64):
     x, y = curve()
     model = network()
-    model.compile(LBFGS(), loss="mse")
+    model.compile(LBFGS(), loss="mse", jit_compile=False)
     with pytest.raises(ERRORS, match=BATCHES):
         for step in range(300):
             model.train_on_batch(x, y + 0.1 * (step > 30) * step)
@@ -221,14 +221,14 @@ def test_a_loss_that_changes_later_is_an_error(float64):
 def test_the_order_of_the_whole_data_does_not_matter(float64):
     ordered, shuffled = network(), network()
     for model, shuffle in ((ordered, False), (shuffled, True)):
-        model.compile(LBFGS(), loss="mse")
+        model.compile(LBFGS(), loss="mse", jit_compile=False)
         full_batch_fit(model, 20, shuffle=shuffle)
     np.testing.assert_allclose(loss_at(shuffled), loss_at(ordered), rtol=1e-6)
 
 
 def test_training_can_go_on_after_an_error(float64):
     model = network()
-    model.compile(LBFGS(), loss="mse")
+    model.compile(LBFGS(), loss="mse", jit_compile=False)
     with pytest.raises(ERRORS, match=BATCHES):
         full_batch_fit(model, 2, batch_size=10)
     before = loss_at(model)
@@ -373,7 +373,7 @@ def test_progress_is_in_the_history_and_ends_fit(float64, tmp_path):
     x, y = curve()
     design = np.hstack([x, x**2])
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile(LBFGS(), loss="mse")
+    model.compile(LBFGS(), loss="mse", jit_compile=False)
     path = tmp_path / "model.keras"
     history = model.fit(
         design,
@@ -400,7 +400,7 @@ def test_progress_is_in_the_history_and_ends_fit(float64, tmp_path):
 def test_progress_does_not_change_the_path(float64):
     plain = trained(LBFGS(), 20)
     model = network()
-    model.compile(LBFGS(), loss="mse")
+    model.compile(LBFGS(), loss="mse", jit_compile=False)
     full_batch_fit(model, 12, callbacks=[SolverProgress()])
     # One evaluation is spent on the accepted point.
     full_batch_fit(model, 9, callbacks=[SolverProgress()])

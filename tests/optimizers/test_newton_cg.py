@@ -154,7 +154,9 @@ def test_a_second_fit_goes_on_with_the_first(float64):
 
 def test_a_saved_run_is_resumed_to_the_last_bit(float64, tmp_path):
     model = network()
-    model.compile(NewtonCG(preconditioner="lbfgs"), loss="mse")
+    model.compile(
+        NewtonCG(preconditioner="lbfgs"), loss="mse", jit_compile=False
+    )
     x, y = np.linspace(-1, 1, 20)[:, None], np.linspace(-1, 1, 20)[:, None] ** 2
     for _ in range(7):
         model.train_on_batch(x, y)
@@ -217,7 +219,7 @@ def test_stops_at_the_precision_of_float32():
 def test_trains_a_physics_informed_network(float64):
     x = np.linspace(0, 1, 30)[:, None]
     model = PoissonResidual()
-    model.compile(NewtonCG(), loss="mse")
+    model.compile(NewtonCG(), loss="mse", jit_compile=False)
     full_batch_fit(model, 60, (x, np.pi**2 * np.sin(np.pi * x)))
     u = model.field(tf.constant(x)).numpy()
     assert np.max(np.abs(u - np.sin(np.pi * x))) < 1e-3
@@ -226,7 +228,7 @@ def test_trains_a_physics_informed_network(float64):
 def test_progress_is_in_the_history_and_ends_fit(float64):
     x = np.linspace(-1, 1, 20)[:, None]
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile(NewtonCG(), loss="mse")
+    model.compile(NewtonCG(), loss="mse", jit_compile=False)
     history = full_batch_fit(
         model, 50, (x, 3 * x + 1), callbacks=[SolverProgress()]
     ).history

@@ -161,6 +161,7 @@ class ReverseCommunication(Solver):
             *sum_over_replicas([loss]),
             *sum_over_replicas([gradient]),
             tf.stack(is_moved),
+            tf.constant([gradient is not None for gradient in gradients]),
             curvature,
         )
 

@@ -9,6 +9,10 @@ from keras_curvature.optimizers._common.rounding import ROUNDING_UNITS
 
 # What the order of a sum may change, in units of rounding.
 _REORDERED = 100
+# Steps in succession whose reduction is below a unit of rounding, and whose
+# gradient is no smaller. Slopes are right far from a minimum, where the loss
+# is large beside all that a step can change; close to one they are noise.
+_STALLED_STEPS = 5
 
 
 class Evaluation(NamedTuple):
@@ -20,6 +24,8 @@ class Evaluation(NamedTuple):
         gradient: ∇L(w), shape (n,).
         is_moved: Whether the model had other values than it was given, shape
             (number of variables,).
+        has_gradient: Whether it depends on the variable at all, in the same
+            shape; False also for a variable that was frozen since.
         curvature: The `Curvature` of this loss, or None.
     """
 
@@ -27,6 +33,7 @@ class Evaluation(NamedTuple):
     loss: tf.Tensor
     gradient: tf.Tensor
     is_moved: tf.Tensor
+    has_gradient: tf.Tensor
     curvature: object = None
 
 
@@ -75,6 +82,18 @@ def is_same(state, evaluation):
     size = tf.maximum(largest(state["gradient"]), largest(evaluation.gradient))
     turn = largest(evaluation.gradient - state["gradient"])
     return is_finite(evaluation) & (is_same_loss | (turn <= tolerance * size))
+
+
+def is_record(state, gradient):
+    """Whether a gradient is the smallest since the loss last showed a step."""
+    smallest = state["smallest_gradient"]
+    before = tf.where(smallest > 0, smallest, largest(state["gradient"]))
+    return largest(gradient) < before
+
+
+def may_stall(state):
+    """Whether another step may be taken that no number shows to be one."""
+    return state["stalled_steps"] < _STALLED_STEPS
 
 
 def epsilon(state):

@@ -7,7 +7,9 @@ from keras_curvature.optimizers._evaluations import line_search
 from keras_curvature.optimizers._evaluations.base import ReverseCommunication
 from keras_curvature.optimizers._evaluations.evaluation import (
     dot,
+    is_record,
     largest,
+    may_stall,
     norm,
     rounding_error,
     where,
@@ -50,17 +52,15 @@ class LineSearchSolver(ReverseCommunication):
         after, outcome = line_search.advance(
             before, loss, slope, self.rules, rounding
         )
-        # Of noise a step has to make the gradient smaller, or to lead on to
-        # longer ones.
-        is_smaller = largest(evaluation.gradient) < largest(state["gradient"])
+        # Of noise a step has to make the gradient smaller, to lead on to longer
+        # ones, or to be one of a few.
         is_useful = where(
             outcome == line_search.ACCEPT,
-            is_smaller,
+            is_record(state, evaluation.gradient) | may_stall(state),
             (outcome == line_search.CONTINUE) & (after.step > before.step),
         )
-        outcome = where(
-            reduction.is_noise & ~is_useful, line_search.FAIL, outcome
-        )
+        is_futile = reduction.is_noise & ~is_useful
+        outcome = where(is_futile, line_search.FAIL, outcome)
         state = state | {
             "search": line_search.pack(after),
             "low_gradient": tf.where(
@@ -75,7 +75,11 @@ class LineSearchSolver(ReverseCommunication):
 
         def accept_trial():
             return self._accepted(
-                state, before.step, evaluation.loss, evaluation.gradient
+                state,
+                before.step,
+                evaluation.loss,
+                evaluation.gradient,
+                reduction.is_noise,
             )
 
         def fail():
@@ -83,7 +87,7 @@ class LineSearchSolver(ReverseCommunication):
             return tf.cond(
                 low.loss < state["loss"] - rounding,
                 lambda: self._accepted(
-                    state, low.step, low.loss, state["low_gradient"]
+                    state, low.step, low.loss, state["low_gradient"], False
                 ),
                 lambda: self._given_up(state),
             )
@@ -94,7 +98,7 @@ class LineSearchSolver(ReverseCommunication):
             lambda: tf.cond(outcome == line_search.ACCEPT, accept_trial, fail),
         )
 
-    def _accepted(self, state, step_length, loss, gradient):
+    def _accepted(self, state, step_length, loss, gradient, is_noise):
         """The state after the step of this length was taken."""
         point = self._on_line(state, step_length)
         step = point - state["point"]
@@ -105,7 +109,9 @@ class LineSearchSolver(ReverseCommunication):
             tf.cast(step_length, step.dtype),
             state["gradient"],
         )
-        after = accept(state, point, loss, gradient, self.loss_tolerance)
+        after = accept(
+            state, point, loss, gradient, self.loss_tolerance, is_noise
+        )
         moved = {"step_length": step_length, "moved": norm(step)}
         return after | learned | moved
 

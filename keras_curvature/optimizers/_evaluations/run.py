@@ -17,8 +17,10 @@ import tensorflow as tf
 from keras_curvature.autodiff.tensorflow_private import in_xla_context
 from keras_curvature.optimizers._evaluations.evaluation import (
     is_finite,
+    is_record,
     is_same,
     is_small_change,
+    largest,
     where,
 )
 from keras_curvature.optimizers._evaluations.state import (
@@ -79,7 +81,14 @@ def advance(method, state, evaluation):
     is_at_point = tf.reduce_all(evaluation.weights == state["point"])
     # Only the accepted point was put back: the run can go on from it.
     is_unchanged = is_at_point & is_same(state, evaluation)
-    is_new_run = (phase == START) | (is_returned & (~is_unchanged | has_failed))
+    # A layer was frozen, say: the old pairs would move it nevertheless.
+    connected = tf.cast(evaluation.has_gradient, tf.int64)
+    is_other_loss = tf.reduce_any(connected != state["connected"])
+    is_new_run = (
+        (phase == START)
+        | is_other_loss
+        | (is_returned & (~is_unchanged | has_failed))
+    )
     if not in_xla_context():
         # Its error was raised, and the training was begun again.
         is_new_run |= has_failed
@@ -115,8 +124,22 @@ def advance(method, state, evaluation):
     return next_weights(after), after
 
 
-def accept(state, weights, loss, gradient, loss_tolerance):
-    """The state after a step to another point was taken."""
+def accept(state, weights, loss, gradient, loss_tolerance, is_noise):
+    """The state after a step to another point was taken.
+
+    Args:
+        state: The state before.
+        weights: The other point, shape (n,).
+        loss: Float64 scalar, the loss there.
+        gradient: The gradient there, shape (n,).
+        loss_tolerance: Float in [0, 1).
+        is_noise: Whether its `Reduction` is.
+    """
+    is_smaller = is_record(state, gradient)
+    smallest = tf.where(
+        is_smaller, largest(gradient), state["smallest_gradient"]
+    )
+    stalled = where(is_smaller, 0, state["stalled_steps"] + 1)
     is_small = is_small_change(state, loss, loss_tolerance)
     is_first = state["accepted_steps"] == 0
     return state | {
@@ -125,6 +148,8 @@ def accept(state, weights, loss, gradient, loss_tolerance):
             is_small, StopReason.LOSS_TOLERANCE.code, state["status"]
         ),
         "accepted_steps": state["accepted_steps"] + 1,
+        "smallest_gradient": where(is_noise, smallest, 0.0),
+        "stalled_steps": where(is_noise, stalled, 0),
         "point": weights,
         "loss": loss,
         "gradient": gradient,
@@ -152,6 +177,7 @@ def _started(state, evaluation):
             # Not START, from where a failed run would begin again under XLA.
             "phase": where(status == RUNNING, CHOOSE, CONFIRM, state["phase"]),
             "status": status,
+            "connected": tf.cast(evaluation.has_gradient, tf.int64),
             "start": evaluation.weights,
             "initial_loss": evaluation.loss,
             "point": evaluation.weights,

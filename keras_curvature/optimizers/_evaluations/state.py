@@ -32,6 +32,8 @@ def shapes_of_run(size, dtype, variables):
         # For each variable, in how many successive evaluations it came back
         # with other values than it was given.
         "rewritten": ((variables,), "int64"),
+        # For each variable, 1 where the loss of this run depends on it.
+        "connected": ((variables,), "int64"),
         # 1 where the last evaluation was of weights that were not accepted.
         "rejected": ((), "int64"),
         # Over all runs, not to be forgotten by a new one.
@@ -46,6 +48,10 @@ def shapes_of_run(size, dtype, variables):
         "point": ((size,), dtype),
         "loss": ((), "float64"),
         "gradient": ((size,), dtype),
+        # Of the accepted steps since the loss last showed one: the smallest
+        # largest entry of a gradient, and how many since then.
+        "smallest_gradient": ((), "float64"),
+        "stalled_steps": ((), "int64"),
         # The weights that a trial is to evaluate.
         "trial": ((size,), dtype),
     }

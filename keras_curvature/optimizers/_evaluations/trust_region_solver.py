@@ -15,7 +15,9 @@ from keras_curvature.optimizers._evaluations.evaluation import (
     dot,
     epsilon,
     is_finite,
+    is_record,
     largest,
+    may_stall,
     norm,
     rounding_error,
     where,
@@ -47,12 +49,15 @@ class TrustRegionSolver(ReverseCommunication):
         length, radius = state["path_lengths"][0], state["trust_radius"]
         ratio, reduction = _gain(state, evaluation)
         is_bounded = is_at_boundary(length, radius)
-        # Of noise a step has to make the gradient smaller, or to lead on to
-        # longer ones.
-        is_smaller = largest(evaluation.gradient) < largest(state["gradient"])
-        is_growing = is_bounded & (ratio > NEWTON.very_good)
+        # Of noise a step has to make the gradient smaller, to lead on to longer
+        # ones, or to be one of a few.
+        is_useful = (
+            is_record(state, evaluation.gradient)
+            | (is_bounded & (ratio > NEWTON.very_good))
+            | may_stall(state)
+        )
         is_accepted = (ratio > NEWTON.accepted) & (
-            ~reduction.is_noise | is_smaller | is_growing
+            ~reduction.is_noise | is_useful
         )
         smallest = epsilon(state) * norm(state["point"])
         is_hopeless = reduction.is_hidden | (
@@ -66,16 +71,18 @@ class TrustRegionSolver(ReverseCommunication):
         }
         return tf.cond(
             is_accepted,
-            lambda: self._accepted(state, evaluation),
+            lambda: self._accepted(state, evaluation, reduction.is_noise),
             lambda: self._rejected(state, is_hopeless),
         )
 
-    def _accepted(self, state, evaluation):
+    def _accepted(self, state, evaluation, is_noise):
         weights, loss, gradient = evaluation[:3]
         learned = self._learned(
             state, weights - state["point"], gradient - state["gradient"]
         )
-        after = accept(state, weights, loss, gradient, self.loss_tolerance)
+        after = accept(
+            state, weights, loss, gradient, self.loss_tolerance, is_noise
+        )
         return after | learned
 
     def _learned(self, state, step, change):

@@ -100,6 +100,8 @@ NOTHING = np.zeros((1, 1))
 def compiled(problem, optimizer, **settings):
     """The problem as a Keras model."""
     model = Point(problem.start)
+    # XLA has tests of its own.
+    settings = {"jit_compile": False} | settings
     model.compile(
         optimizer, loss=lambda y, p: problem.function(p[0]), **settings
     )

@@ -36,6 +36,8 @@ def network(*extra, regularizer=None, seed=3, kind=keras.Sequential):
 def trained(optimizer, epochs, model=None, data=None, **settings):
     """A network after `fit` on its whole data at once."""
     model = model or network()
+    # XLA has tests of its own.
+    settings = {"jit_compile": False} | settings
     model.compile(optimizer, loss="mse", **settings)
     full_batch_fit(model, epochs, data)
     return model

@@ -33,6 +33,7 @@ class Stepping:
                 evaluation.loss,
                 evaluation.gradient,
                 self.loss_tolerance,
+                False,
             ),
             lambda: state | {"phase": tf.constant(VERIFY, tf.int64)},
         )
@@ -58,7 +59,7 @@ class Driver:
         }
         self.weights = tf.zeros(2, tf.float64)
 
-    def step(self, weights=None, offset=0.0):
+    def step(self, weights=None, offset=0.0, has_gradient=(True, True)):
         expected = next_weights(self.state)
         given = self.weights if weights is None else tf.constant(weights)
         given = tf.cast(given, tf.float64)
@@ -67,6 +68,7 @@ class Driver:
             tf.reduce_sum((given - 2) ** 2) + offset,
             2 * (given - 2) + offset,
             given != expected,
+            tf.constant(has_gradient),
         )
         if self.parts:
             self.weights, self.state = run.accumulate(
@@ -178,6 +180,12 @@ def test_the_accepted_point_with_another_loss_begins_a_new_run():
     assert run_of.initial_loss == 5
 
 
+def test_a_variable_that_was_frozen_begins_a_new_run():
+    run_of = Driver().step().step().step().step(has_gradient=(True, False))
+    assert run_of.accepted_steps == 0
+    np.testing.assert_array_equal(run_of.connected, [1, 0])
+
+
 def test_weights_altered_in_three_successive_steps_are_an_error():
     run_of = Driver().step(weights=[0.0, 0.5])
     for _ in range(2):
@@ -231,7 +239,7 @@ def test_a_small_change_is_one_beside_the_size_of_the_loss(
     }
     weights = tf.zeros(2, tf.float64)
     after = run.accept(
-        state, weights, tf.constant(after, tf.float64), weights, 0.01
+        state, weights, tf.constant(after, tf.float64), weights, 0.01, False
     )
     reason = StopReason.of_code(int(after["status"]))
     assert (reason is StopReason.LOSS_TOLERANCE) is expected
