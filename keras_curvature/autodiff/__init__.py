@@ -14,7 +14,10 @@ from keras_curvature.autodiff.jacobian import (
     vector_jacobian_product,
 )
 from keras_curvature.autodiff.per_sample import per_sample_jacobian
-from keras_curvature.autodiff.repairs import SecondDerivativeError
+from keras_curvature.autodiff.repairs import (
+    SecondDerivativeError,
+    exact_derivatives,
+)
 
 __all__ = [
     "CurvatureTape",
@@ -23,6 +26,7 @@ __all__ = [
     "SecondDerivativeReport",
     "check_second_derivatives",
     "curvature_of",
+    "exact_derivatives",
     "gauss_newton_vector_product",
     "hessian_vector_product",
     "jacobian_vector_product",

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_curvature.autodiff.hessian import refuse_unconnected
-from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.repairs.context import differentiated_twice
 from keras_curvature.autodiff.variables import as_tf_variable, checked_vectors
 
 
@@ -25,7 +25,7 @@ class Linearization:
         self.variables = list(variables)
         self._sources = [as_tf_variable(v) for v in self.variables]
         self._tape = tf.GradientTape(persistent=True)
-        with exact_second_derivatives(), self._tape:
+        with differentiated_twice(), self._tape:
             self._tape.watch(self._sources)
             self.outputs = outputs_fn()
         self._flat = tf.nest.flatten(self.outputs)
@@ -50,7 +50,7 @@ class Linearization:
         # two reverse passes, each exact. Forward accumulation is silently
         # zero for variables read inside an inner tf.function.
         cotangents = [tf.zeros_like(output) for output in self._flat]
-        with exact_second_derivatives():
+        with differentiated_twice():
             with tf.GradientTape() as tape:
                 tape.watch(cotangents)
                 pulled = self._pull_back(cotangents)

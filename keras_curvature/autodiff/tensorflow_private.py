@@ -7,6 +7,7 @@ says what broke when TensorFlow moves one of these names.
 """
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 from tensorflow.python.eager.polymorphic_function import concrete_function
 from tensorflow.python.framework import ops, registry
 from tensorflow.python.ops import (
@@ -54,6 +55,11 @@ def source_of_moments():
     return code.co_filename, code.co_name
 
 
+def source_of_moments_gradient():
+    """The (file, function) that the derivative of the variance comes from."""
+    return "math_grad.py", "_SquaredDifferenceGrad"
+
+
 def source_of_ctc():
     """The (file, function) that an operation of the CTC loss comes from."""
     return "ctc_ops.py", "ctc_loss_and_grad"
@@ -87,9 +93,27 @@ def registered_gradient(operation_type):
     return ops.gradient_registry.lookup(operation_type)
 
 
-def innermost_graph():
-    """The graph that operations are added to, or None where they run."""
-    return None if tf.executing_eagerly() else ops.get_default_graph()
+def is_recorded():
+    """Whether a tape may record what is computed now."""
+    return record.could_possibly_record()
+
+
+def with_tape_gradient(function, inputs, gradient):
+    """`function(*inputs)`, a new tensor, with this gradient for tapes.
+
+    `tf.custom_gradient` would leave operations of its own in the graph; this
+    leaves the graph as it is without the gradient.
+
+    Args:
+        function: Callable of tensors that returns one tensor.
+        inputs: List of tensors.
+        gradient: Callable that maps the cotangent of the result to those of
+            the inputs, each a tensor or None.
+    """
+    with record.stop_recording():
+        output = function(*inputs)
+    record.record_operation("WithTapeGradient", [output], inputs, gradient)
+    return output
 
 
 def operations_within(graph):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
+from keras_curvature.training._exact import ExactDerivatives
 from keras_curvature.training._keras import (
     call_in_training,
     track_loss,
@@ -11,7 +12,7 @@ from keras_curvature.training._keras import (
 from keras_curvature.training.training_step import TrainingStep
 
 
-class CurvatureTrainStep:
+class CurvatureTrainStep(ExactDerivatives):
     """Opens a `CurvatureTape` around the training step of a Keras model."""
 
     def train_step(self, data):

@@ -17,11 +17,13 @@ from keras_curvature.autodiff.repairs.local_response_normalization import (
 from keras_curvature.autodiff.repairs.logarithm import log, multiply
 from keras_curvature.autodiff.repairs.max_pooling import max_pool_grad
 from keras_curvature.autodiff.repairs.moments import (
-    pass_through,
+    stopped_mean,
     stops_mean_of_moments,
 )
 from keras_curvature.autodiff.repairs.refusals import (
     REFUSED,
+    REFUSED_TWICE,
+    differentiated_once,
     refuse,
     refuse_loop_of_ctc,
     refuse_stop_of_renorm,
@@ -71,26 +73,36 @@ def register_missing_gradients(lookup):
             tf.RegisterGradient(operation_type)(gradient)
 
 
-def gradient_function(operation_type, lookup):
+def gradient_function(operation_type, lookup, is_differentiated_twice):
     """The gradient function for a type of operation, None for zero.
 
     Args:
         operation_type: String, as TensorFlow looks it up.
         lookup: Callable that maps such a string to what is registered.
+        is_differentiated_twice: Bool, whether this gradient is known to be
+            part of a second derivative; else it may be the first of a
+            training that has no other.
     """
     if operation_type in REPLACED:
         return REPLACED[operation_type]
     if operation_type == "StopGradient":
-        return _stop_gradient
+        return _refusing_renorm if is_differentiated_twice else _stop_gradient
     if operation_type in REFUSED:
+        return refuse
+    if is_differentiated_twice and operation_type in REFUSED_TWICE:
         return refuse
     try:
         registered = lookup(operation_type)
     except LookupError:
         # TensorFlow tries other ways for a function that it is given.
-        if hasattr(tf.raw_ops, operation_type):
+        is_gradient = "Grad" in operation_type or "Backprop" in operation_type
+        if hasattr(tf.raw_ops, operation_type) and (
+            is_gradient or is_differentiated_twice
+        ):
             return refuse
         raise
+    if registered is not None and operation_type in REFUSED_TWICE:
+        return functools.partial(differentiated_once, registered=registered)
     if operation_type in EXTENDED:
         return functools.partial(
             EXTENDED[operation_type], registered=registered
@@ -100,6 +112,10 @@ def gradient_function(operation_type, lookup):
 
 def _stop_gradient(operation, cotangent):
     if stops_mean_of_moments(operation):
-        return pass_through(operation, cotangent)
-    refuse_stop_of_renorm(operation)
+        return stopped_mean(cotangent)
     return None
+
+
+def _refusing_renorm(operation, cotangent):
+    refuse_stop_of_renorm(operation)
+    return _stop_gradient(operation, cotangent)
