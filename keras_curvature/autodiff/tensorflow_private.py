@@ -31,6 +31,8 @@ TAPE_FUNCTIONS = (
     concrete_function.ConcreteFunction,
     "_select_forward_and_backward_functions",
 )
+# Files of TensorFlow whose functions a user calls for a gradient.
+_DIFFERENTIATING = ("eager/backprop.py", "ops/gradients_impl.py")
 _select_tape_functions = getattr(*TAPE_FUNCTIONS)
 _MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 
@@ -53,6 +55,11 @@ def source_of_moments():
     """The (file, function) that a moments operation's traceback holds."""
     code = _MOMENTS.__code__
     return code.co_filename, code.co_name
+
+
+def source_of_cumulative_product_gradient():
+    """The (file, function) that the gradient of `cumprod` comes from."""
+    return "math_grad.py", "_CumprodGrad"
 
 
 def source_of_moments_gradient():
@@ -122,6 +129,29 @@ def operations_within(graph):
     for function in graph._functions.values():
         if getattr(function, "graph", None) is not None:
             yield from operations_within(function.graph)
+
+
+def functions_called_by(operations):
+    """The graphs of the functions that operations of graphs call."""
+    for operation in operations:
+        for attribute in operation.node_def.attr.values():
+            for name in (attribute.func, *attribute.list.func):
+                function = operation.graph._functions.get(name.name)
+                if getattr(function, "graph", None) is not None:
+                    yield function.graph
+
+
+def line_that_differentiates(operation):
+    """The (file, line) that asked for the gradient an operation is part of.
+
+    None for an operation of no gradient.
+    """
+    caller = None
+    for frame in operation.traceback or ():
+        if frame.filename.endswith(_DIFFERENTIATING):
+            return caller.filename, caller.lineno
+        caller = frame
+    return None
 
 
 def construct_function_gradient(functions, output_count=None):

@@ -52,11 +52,13 @@ def _squared_distance(x, mean):
             by_x, _ = registered_gradient("SquaredDifference")(
                 operation, cotangent
             )
-        return by_x, None
+        return [by_x]
 
+    # The mean is no input, or the tape would add its gradients in another
+    # order than TensorFlow does.
     return with_tape_gradient(
-        lambda x, mean: tf.math.squared_difference(x, tf.stop_gradient(mean)),
-        [x, mean],
+        lambda x: tf.math.squared_difference(x, tf.stop_gradient(mean)),
+        [x],
         gradient,
     )
 

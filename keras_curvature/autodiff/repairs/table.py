@@ -20,6 +20,12 @@ from keras_curvature.autodiff.repairs.moments import (
     stopped_mean,
     stops_mean_of_moments,
 )
+from keras_curvature.autodiff.repairs.products import (
+    cumulative_product,
+    divide_no_nan,
+    refuse_segment_product,
+    segment_product,
+)
 from keras_curvature.autodiff.repairs.refusals import (
     REFUSED,
     REFUSED_TWICE,
@@ -51,16 +57,29 @@ MISSING = {
 }
 # In the place of what TensorFlow registers.
 REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
+# What TensorFlow takes for a constant where it differentiates it.
+SILENTLY_WRONG = {*REPLACED, *REFUSED}
 # Given what TensorFlow registers as `registered`.
 EXTENDED = {
+    "Cumprod": cumulative_product,
+    "DivNoNan": divide_no_nan,
     "Log": log,
     "MaxPool3DGrad": max_pool_grad,
     "MaxPoolGrad": max_pool_grad,
     "Mul": multiply,
     "ResizeBilinear": resize_bilinear,
+    "SegmentProd": segment_product,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
     "StatelessWhile": refuse_loop_of_ctc,
+    "UnsortedSegmentProd": segment_product,
     "While": refuse_loop_of_ctc,
+}
+
+
+# Where the first gradient is TensorFlow's, in a graph that it made.
+REFUSED_IN_GRAPHS = {
+    "SegmentProd": refuse_segment_product,
+    "UnsortedSegmentProd": refuse_segment_product,
 }
 
 
@@ -104,10 +123,19 @@ def gradient_function(operation_type, lookup, is_differentiated_twice):
     if registered is not None and operation_type in REFUSED_TWICE:
         return functools.partial(differentiated_once, registered=registered)
     if operation_type in EXTENDED:
-        return functools.partial(
+        extended = functools.partial(
             EXTENDED[operation_type], registered=registered
         )
+        if is_differentiated_twice and operation_type in REFUSED_IN_GRAPHS:
+            return functools.partial(_by_tapes_only, extended=extended)
+        return extended
     return registered
+
+
+def _by_tapes_only(operation, *cotangents, extended):
+    if isinstance(operation, tf.Operation):
+        return REFUSED_IN_GRAPHS[operation.type](operation)
+    return extended(operation, *cotangents)
 
 
 def _stop_gradient(operation, cotangent):

@@ -9,6 +9,9 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature.autodiff.repairs import (
+    refuse_inexact_nested_derivatives,
+)
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._common.options import refuse_options
 from keras_curvature.optimizers._common.replicas import (
@@ -116,8 +119,10 @@ class ReverseCommunication(RunState, AcceptedPoint, keras.optimizers.Optimizer):
             trainable_variables = self._trainable_variables
         variables = list(trainable_variables)
         self.build(variables)
+        grads = list(grads)
+        refuse_inexact_nested_derivatives(grads)
         loss = seen_loss.take(self)
-        evaluation = self._evaluation(loss, list(grads), variables)
+        evaluation = self._evaluation(loss, grads, variables)
         state = {
             name: tf.convert_to_tensor(variable)
             for name, variable in self._state.items()
