@@ -1,15 +1,18 @@
 """Exact products with Hessians, Gauss-Newton matrices and Jacobians."""
 
 from keras_curvature.autodiff.checking import (
+    LayerCheck,
     SecondDerivativeReport,
     check_second_derivatives,
 )
+from keras_curvature.autodiff.curvature import Curvature
 from keras_curvature.autodiff.curvature_of import curvature_of
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.gauss_newton import gauss_newton_vector_product
 from keras_curvature.autodiff.gradient_graph import GradientGraph
 from keras_curvature.autodiff.hessian import hessian_vector_product
 from keras_curvature.autodiff.jacobian import (
+    Linearization,
     jacobian_vector_product,
     vector_jacobian_product,
 )
@@ -20,8 +23,11 @@ from keras_curvature.autodiff.repairs import (
 )
 
 __all__ = [
+    "Curvature",
     "CurvatureTape",
     "GradientGraph",
+    "LayerCheck",
+    "Linearization",
     "SecondDerivativeError",
     "SecondDerivativeReport",
     "check_second_derivatives",

@@ -62,6 +62,12 @@ def source_of_cumulative_product_gradient():
     return "math_grad.py", "_CumprodGrad"
 
 
+def source_of_logarithm_product_gradient(operation_type):
+    """The (file, function) of the gradient of Xlogy, Xlog1py or Xdivy."""
+    names = {"Xlogy": "_XLogyGrad", "Xlog1py": "_XLog1pyGrad"}
+    return "math_grad.py", names.get(operation_type, "_XDivyGrad")
+
+
 def source_of_moments_gradient():
     """The (file, function) that the derivative of the variance comes from."""
     return "math_grad.py", "_SquaredDifferenceGrad"

@@ -37,6 +37,10 @@ CASES = {
         ),
         lambda x: C[0] * x[0] * x[1] + C[1] * x[2] * x[3],
     ),
+    "cumprod in a function": (
+        tf.function(lambda w: tf.reduce_sum(C * tf.math.cumprod(w))),
+        lambda x: cumulative(x, False, False),
+    ),
     "segment_prod": (
         lambda w: tf.reduce_sum(C[:2] * tf.math.segment_prod(w, [0, 0, 0, 1])),
         lambda x: C[0] * x[:3].prod() + C[1] * x[3],

@@ -57,9 +57,11 @@ def divide_no_nan(operation, cotangent, registered):
         operation, *source_of_cumulative_product_gradient()
     ):
         x = operation.inputs[1]
+        # Where a mask lets nothing pass, this gradient was not used.
+        is_used = (x == 0) & (cotangent != 0)
         invalid = tf.constant(float("nan"), x.dtype)
-        by_sum = tf.where(x == 0, invalid, by_sum)
-        by_x = tf.where(x == 0, invalid, by_x)
+        by_sum = tf.where(is_used, invalid, by_sum)
+        by_x = tf.where(is_used, invalid, by_x)
     return by_sum, by_x
 
 

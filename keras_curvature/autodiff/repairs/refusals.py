@@ -77,6 +77,7 @@ REFUSED = {
     "FakeQuantWithMinMaxVarsGradient",
     "FakeQuantWithMinMaxVarsPerChannelGradient",
     "SparseAddGrad",
+    "SparseDenseCwiseAdd",
 }
 # Operations of the forward pass that have no second derivative, or no right
 # first one.

@@ -15,6 +15,9 @@ from keras_curvature.autodiff.repairs.local_response_normalization import (
     local_response_normalization_grad,
 )
 from keras_curvature.autodiff.repairs.logarithm import log, multiply
+from keras_curvature.autodiff.repairs.logarithm_products import (
+    logarithm_product,
+)
 from keras_curvature.autodiff.repairs.max_pooling import max_pool_grad
 from keras_curvature.autodiff.repairs.moments import (
     stopped_mean,
@@ -43,6 +46,7 @@ from keras_curvature.autodiff.repairs.resize import (
     scale_and_translate_grad,
 )
 from keras_curvature.autodiff.repairs.softsign import softsign_grad
+from keras_curvature.autodiff.repairs.stitch import dynamic_stitch
 
 # Added to TensorFlow's registry where it has no entry.
 MISSING = {
@@ -63,16 +67,21 @@ SILENTLY_WRONG = {*REPLACED, *REFUSED}
 EXTENDED = {
     "Cumprod": cumulative_product,
     "DivNoNan": divide_no_nan,
+    "DynamicStitch": dynamic_stitch,
     "Log": log,
     "MaxPool3DGrad": max_pool_grad,
     "MaxPoolGrad": max_pool_grad,
     "Mul": multiply,
     "ResizeBilinear": resize_bilinear,
+    "ParallelDynamicStitch": dynamic_stitch,
     "SegmentProd": segment_product,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
     "StatelessWhile": refuse_loop_of_ctc,
     "UnsortedSegmentProd": segment_product,
     "While": refuse_loop_of_ctc,
+    "Xdivy": logarithm_product,
+    "Xlog1py": logarithm_product,
+    "Xlogy": logarithm_product,
 }
 
 
