@@ -55,7 +55,7 @@ MODELS = {"transformer": (transformer, 32), "cnn": (cnn, 32)}
 
 @contextlib.contextmanager
 def without_repair():
-    name = "exact_second_derivatives"
+    name = "differentiated_twice"
     with (
         mock.patch.object(gradient_graph, name, contextlib.nullcontext),
         mock.patch.object(curvature_tape, name, contextlib.nullcontext),

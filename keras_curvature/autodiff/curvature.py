@@ -20,6 +20,25 @@ class Curvature:
             scalar loss. Entries are None for variables that the loss does not
             depend on.
         variables: List of the variables, in the order of `gradients`.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+    from keras_curvature.autodiff import Curvature, curvature_of
+
+    w = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(w**3)
+        curvature = curvature_of([tape.gradient(loss, w)], [w])
+        assert isinstance(curvature, Curvature)
+        return curvature.hessian_vector_product([tf.constant([1.0, 1.0])])
+
+    step()  # [[6, 12]], the Hessian is diag(6 w)
+    ```
     """
 
     def __init__(self, gradients, variables):

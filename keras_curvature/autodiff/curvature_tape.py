@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff._float16 import scale_for_float16, times
 from keras_curvature.autodiff.curvature import Curvature
-from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.repairs.context import differentiated_twice
 from keras_curvature.autodiff.variables import as_tf_variable
 
 
@@ -56,7 +56,7 @@ class CurvatureTape:
         self.loss_scale = None
 
     def __enter__(self):
-        self._repairs.enter_context(exact_second_derivatives())
+        self._repairs.enter_context(differentiated_twice())
         self._tape.__enter__()
         self._recording = True
         self._stack().append(self)
@@ -114,7 +114,7 @@ class CurvatureTape:
     def differentiate(self, outputs, cotangents, sources):
         """∂ Σ outputs·cotangents / ∂ sources; None where unconnected."""
         # A persistent tape that still records would also record this.
-        with self.stop_recording(), exact_second_derivatives():
+        with self.stop_recording(), differentiated_twice():
             if self.loss_scale is None:
                 return self._tape.gradient(
                     outputs, sources, output_gradients=cotangents

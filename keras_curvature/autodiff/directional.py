@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.repairs.context import differentiated_twice
 from keras_curvature.autodiff.variables import as_tf_variable
 
 
@@ -27,7 +27,7 @@ class SecondDirectionalDerivative:
         # uᵀy is linear in u, and so is its second derivative along v, uᵀy″:
         # the gradient by u is y″. Three reverse passes, each exact, for any
         # model; forward accumulation is not (see jacobian.py).
-        with exact_second_derivatives(), tf.GradientTape() as outer:
+        with differentiated_twice(), tf.GradientTape() as outer:
             with tf.GradientTape() as middle:
                 middle.watch(self._sources)
                 with self._tape:

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.hessian import refuse_unless_scalar
 from keras_curvature.autodiff.jacobian import Linearization
-from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.repairs.context import differentiated_twice
 
 
 def gauss_newton_vector_product(outputs_fn, loss_fn, variables, vectors):
@@ -70,7 +70,7 @@ def output_hessian_vector_product(loss_fn, outputs, vectors):
         Tensors in the structure of the outputs.
     """
     flat = [tf.stop_gradient(output) for output in tf.nest.flatten(outputs)]
-    with exact_second_derivatives():
+    with differentiated_twice():
         return _differentiated_twice(loss_fn, outputs, flat, vectors)
 
 

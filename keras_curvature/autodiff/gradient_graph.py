@@ -4,7 +4,10 @@ import tensorflow as tf
 
 from keras_curvature.autodiff._float16 import scale_for_float16, times
 from keras_curvature.autodiff.curvature import Curvature
-from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.repairs.context import differentiated_twice
+from keras_curvature.autodiff.repairs.nested import (
+    refuse_inexact_nested_derivatives,
+)
 from keras_curvature.autodiff.tensorflow_private import gradients_in_graph
 from keras_curvature.autodiff.variables import as_tf_variable
 
@@ -66,12 +69,14 @@ class GradientGraph(Curvature):
                 "training step."
             )
 
+        refuse_inexact_nested_derivatives(self.gradients)
+
     def _differentiate(self, outputs, cotangents):
         handles = [as_tf_variable(v).handle for v in self.variables]
         totals = [None] * len(handles)
         pending = [list(pair) for pair in zip(outputs, cotangents, strict=True)]
         with (
-            exact_second_derivatives(),
+            differentiated_twice(),
             tf.name_scope("hessian_vector_product"),
         ):
             scale = None

@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
+from keras_curvature._checks import checked_choice
 from keras_curvature.autodiff.hessian import refuse_unconnected
-from keras_curvature.autodiff.repairs.context import exact_second_derivatives
+from keras_curvature.autodiff.repairs.context import differentiated_twice
 from keras_curvature.autodiff.variables import as_tf_variable, checked_vectors
 
 
@@ -17,15 +18,37 @@ class Linearization:
             nested structure of tensors.
         variables: List of `keras.Variable`s or `tf.Variable`s.
         unconnected_gradients: `"error"`, or `"zero"` where the outputs may be
-            independent of a variable.
+            independent of a variable, whose products are then zero. Defaults
+            to `"error"`.
+
+    Attributes:
+        outputs: What `outputs_fn` returned.
+
+    Raises:
+        ValueError: if `unconnected_gradients` is another string.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+    from keras_curvature.autodiff import Linearization
+
+    w = tf.Variable([1.0, 2.0])
+    linearization = Linearization(lambda: w**2, [w])
+    linearization.outputs  # [1, 4]
+    linearization.jacobian_vector_product([[1.0, 1.0]])  # [2, 4]
+    linearization.vector_jacobian_product(tf.constant([1.0, 0.0]))  # [[2, 0]]
+    ```
     """
 
     def __init__(self, outputs_fn, variables, unconnected_gradients="error"):
-        self._unconnected = unconnected_gradients
+        self._unconnected = checked_choice(
+            "unconnected_gradients", unconnected_gradients, ("error", "zero")
+        )
         self.variables = list(variables)
         self._sources = [as_tf_variable(v) for v in self.variables]
         self._tape = tf.GradientTape(persistent=True)
-        with exact_second_derivatives(), self._tape:
+        with differentiated_twice(), self._tape:
             self._tape.watch(self._sources)
             self.outputs = outputs_fn()
         self._flat = tf.nest.flatten(self.outputs)
@@ -50,7 +73,7 @@ class Linearization:
         # two reverse passes, each exact. Forward accumulation is silently
         # zero for variables read inside an inner tf.function.
         cotangents = [tf.zeros_like(output) for output in self._flat]
-        with exact_second_derivatives():
+        with differentiated_twice():
             with tf.GradientTape() as tape:
                 tape.watch(cotangents)
                 pulled = self._pull_back(cotangents)
@@ -80,7 +103,9 @@ class Linearization:
         return [tf.convert_to_tensor(p) for p in pulled]
 
 
-def jacobian_vector_product(outputs_fn, variables, vectors):
+def jacobian_vector_product(
+    outputs_fn, variables, vectors, unconnected_gradients="error"
+):
     """J·v of the outputs of a function of variables, J = ∂outputs/∂variables.
 
     Args:
@@ -89,6 +114,8 @@ def jacobian_vector_product(outputs_fn, variables, vectors):
         variables: List of `keras.Variable`s or `tf.Variable`s.
         vectors: v, a list of tensors with the shapes of the variables, None
             for zero.
+        unconnected_gradients: `"error"`, or `"zero"` where the outputs may be
+            independent of a variable. Defaults to `"error"`.
 
     Returns:
         Tensors in the structure and shapes of the outputs.
@@ -107,11 +134,13 @@ def jacobian_vector_product(outputs_fn, variables, vectors):
     jacobian_vector_product(lambda: w**2, [w], [[1.0, 1.0]])  # [2, 4]
     ```
     """
-    linearization = Linearization(outputs_fn, variables)
+    linearization = Linearization(outputs_fn, variables, unconnected_gradients)
     return linearization.jacobian_vector_product(vectors)
 
 
-def vector_jacobian_product(outputs_fn, variables, cotangents):
+def vector_jacobian_product(
+    outputs_fn, variables, cotangents, unconnected_gradients="error"
+):
     """Jᵀ·u of the outputs of a function of variables.
 
     Args:
@@ -119,6 +148,8 @@ def vector_jacobian_product(outputs_fn, variables, cotangents):
             nested structure of tensors.
         variables: List of `keras.Variable`s or `tf.Variable`s.
         cotangents: u, tensors in the structure and shapes of the outputs.
+        unconnected_gradients: `"error"`, or `"zero"` where the outputs may be
+            independent of a variable. Defaults to `"error"`.
 
     Returns:
         List of tensors with the shapes of the variables.
@@ -138,7 +169,7 @@ def vector_jacobian_product(outputs_fn, variables, cotangents):
     # [[2, 4]]
     ```
     """
-    linearization = Linearization(outputs_fn, variables)
+    linearization = Linearization(outputs_fn, variables, unconnected_gradients)
     return linearization.vector_jacobian_product(cotangents)
 
 

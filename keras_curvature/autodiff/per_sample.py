@@ -1,9 +1,12 @@
 """Jacobians of each sample's outputs by the variables."""
 
 import functools
+import warnings
 
 import tensorflow as tf
 
+from keras_curvature._checks import checked_choice
+from keras_curvature.autodiff._vectorizing import place_in_loop, quiet_attempt
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.tensorflow_private import operations_within
 from keras_curvature.autodiff.variables import as_tf_variable
@@ -14,12 +17,14 @@ def per_sample_jacobian(
 ):
     """The outputs and, for every sample, their Jacobian by the variables.
 
-    The function is differentiated for one sample and vectorised over the
+    The function is differentiated for one sample and vectorized over the
     batch (`tf.vectorized_map`), at about the price of one gradient of a batch
     for scalar outputs; `tf.GradientTape.jacobian` costs some thirty times
-    more. The outputs of a sample must depend on that sample alone: a layer
-    that mixes samples, as BatchNormalization in training mode does, sees
-    batches of one here.
+    more. Operations that TensorFlow cannot vectorize (grouped convolutions,
+    some loops) are differentiated sample after sample, and a warning names
+    the first of them. The outputs of a sample must depend on that sample
+    alone: a layer that mixes samples, as BatchNormalization in training mode
+    does, sees batches of one here.
 
     Args:
         outputs_fn: Callable that maps a batch of inputs to a tensor of shape
@@ -36,7 +41,8 @@ def per_sample_jacobian(
 
     Raises:
         ValueError: if the outputs do not depend on one of the variables
-            (unless they may), or have no batch axis.
+            (unless they may), or have no batch axis, or
+            `unconnected_gradients` is another string.
 
     Example:
 
@@ -50,6 +56,9 @@ def per_sample_jacobian(
     jacobian[:, 0, :, 0]  # x itself
     ```
     """
+    checked_choice(
+        "unconnected_gradients", unconnected_gradients, ("error", "zero")
+    )
     variables = list(variables)
     unconnected = "none" if unconnected_gradients == "error" else "zero"
     sources = [as_tf_variable(v) for v in variables]
@@ -80,20 +89,37 @@ def per_sample_jacobian(
 
     def vectorizable(sample):
         results = one_sample(sample)
-        if _has_grouped_convolution(tf.compat.v1.get_default_graph()):
-            raise ValueError("a grouped convolution cannot be vectorised")
+        grouped = _grouped_convolution(tf.compat.v1.get_default_graph())
+        if grouped is not None:
+            kind = f"grouped {grouped.type}"
+            attempt.failed = place_in_loop(kind, grouped.name)
+            raise ValueError("a grouped convolution cannot be vectorized")
         return results
 
     try:
-        return tf.vectorized_map(
-            vectorizable, inputs, fallback_to_while_loop=False
-        )
-    except (NotImplementedError, TypeError, ValueError):
-        # An operation that TensorFlow cannot vectorise, or vectorises wrongly,
+        with quiet_attempt() as attempt:
+            return tf.vectorized_map(
+                vectorizable, inputs, fallback_to_while_loop=False
+            )
+    except (NotImplementedError, TypeError, ValueError) as error:
+        # An operation that TensorFlow cannot vectorize, or vectorizes wrongly,
         # or an error of the caller's, which is raised again here.
-        return _one_by_one(
+        results = _one_by_one(
             functools.partial(one_sample, vectorized=False), inputs
         )
+        _warn_of_one_by_one(attempt.failed or error)
+        return results
+
+
+def _warn_of_one_by_one(cause):
+    warnings.warn(
+        f"per_sample_jacobian: TensorFlow cannot vectorize {cause}. The "
+        "Jacobians are computed sample after sample, so that a batch takes as "
+        "many backward passes as it has samples. Faster: GaussNewton in the "
+        "place of LevenbergMarquardt, which needs no Jacobian of a sample, or "
+        "a layer of other operations.",
+        stacklevel=3,
+    )
 
 
 def _stacked(rows):
@@ -131,12 +157,16 @@ def _refuse_without_batch(outputs):
         )
 
 
-def _has_grouped_convolution(graph):
-    """Whether a graph convolves with fewer channels than its input has."""
-    return any(
-        op.type in ("Conv2D", "Conv3D")
-        and _input_channels(op) != op.inputs[1].shape[-2]
-        for op in operations_within(graph)
+def _grouped_convolution(graph):
+    """One that takes fewer channels than its input has, or None."""
+    return next(
+        (
+            op
+            for op in operations_within(graph)
+            if op.type in ("Conv2D", "Conv3D")
+            and _input_channels(op) != op.inputs[1].shape[-2]
+        ),
+        None,
     )
 
 

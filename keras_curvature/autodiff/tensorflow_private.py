@@ -7,6 +7,7 @@ says what broke when TensorFlow moves one of these names.
 """
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 from tensorflow.python.eager.polymorphic_function import concrete_function
 from tensorflow.python.framework import ops, registry
 from tensorflow.python.ops import (
@@ -30,6 +31,8 @@ TAPE_FUNCTIONS = (
     concrete_function.ConcreteFunction,
     "_select_forward_and_backward_functions",
 )
+# Files of TensorFlow whose functions a user calls for a gradient.
+_DIFFERENTIATING = ("eager/backprop.py", "ops/gradients_impl.py")
 _select_tape_functions = getattr(*TAPE_FUNCTIONS)
 _MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 
@@ -52,6 +55,22 @@ def source_of_moments():
     """The (file, function) that a moments operation's traceback holds."""
     code = _MOMENTS.__code__
     return code.co_filename, code.co_name
+
+
+def source_of_cumulative_product_gradient():
+    """The (file, function) that the gradient of `cumprod` comes from."""
+    return "math_grad.py", "_CumprodGrad"
+
+
+def source_of_logarithm_product_gradient(operation_type):
+    """The (file, function) of the gradient of Xlogy, Xlog1py or Xdivy."""
+    names = {"Xlogy": "_XLogyGrad", "Xlog1py": "_XLog1pyGrad"}
+    return "math_grad.py", names.get(operation_type, "_XDivyGrad")
+
+
+def source_of_moments_gradient():
+    """The (file, function) that the derivative of the variance comes from."""
+    return "math_grad.py", "_SquaredDifferenceGrad"
 
 
 def source_of_ctc():
@@ -87,9 +106,27 @@ def registered_gradient(operation_type):
     return ops.gradient_registry.lookup(operation_type)
 
 
-def innermost_graph():
-    """The graph that operations are added to, or None where they run."""
-    return None if tf.executing_eagerly() else ops.get_default_graph()
+def is_recorded():
+    """Whether a tape may record what is computed now."""
+    return record.could_possibly_record()
+
+
+def with_tape_gradient(function, inputs, gradient):
+    """`function(*inputs)`, a new tensor, with this gradient for tapes.
+
+    `tf.custom_gradient` would leave operations of its own in the graph; this
+    leaves the graph as it is without the gradient.
+
+    Args:
+        function: Callable of tensors that returns one tensor.
+        inputs: List of tensors.
+        gradient: Callable that maps the cotangent of the result to those of
+            the inputs, each a tensor or None.
+    """
+    with record.stop_recording():
+        output = function(*inputs)
+    record.record_operation("WithTapeGradient", [output], inputs, gradient)
+    return output
 
 
 def operations_within(graph):
@@ -98,6 +135,29 @@ def operations_within(graph):
     for function in graph._functions.values():
         if getattr(function, "graph", None) is not None:
             yield from operations_within(function.graph)
+
+
+def functions_called_by(operations):
+    """The graphs of the functions that operations of graphs call."""
+    for operation in operations:
+        for attribute in operation.node_def.attr.values():
+            for name in (attribute.func, *attribute.list.func):
+                function = operation.graph._functions.get(name.name)
+                if getattr(function, "graph", None) is not None:
+                    yield function.graph
+
+
+def line_that_differentiates(operation):
+    """The (file, line) that asked for the gradient an operation is part of.
+
+    None for an operation of no gradient.
+    """
+    caller = None
+    for frame in operation.traceback or ():
+        if frame.filename.endswith(_DIFFERENTIATING):
+            return caller.filename, caller.lineno
+        caller = frame
+    return None
 
 
 def construct_function_gradient(functions, output_count=None):

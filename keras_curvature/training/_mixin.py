@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.optimizers.solver import Solver
+from keras_curvature.training._exact import ExactDerivatives
 from keras_curvature.training._keras import (
     call_in_training,
     track_loss,
@@ -16,7 +17,7 @@ from keras_curvature.training.solver_callback import SolverCallback, watched
 from keras_curvature.training.training_step import TrainingStep
 
 
-class CurvatureTrainStep:
+class CurvatureTrainStep(ExactDerivatives):
     """Gives an optimizer what Keras does not: curvature, or the whole step.
 
     It looks for three things in the optimizer that the model is compiled

@@ -1,12 +1,21 @@
 """Jacobians of each sample's outputs."""
 
+import logging
+import warnings
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
-from keras_curvature.autodiff import per_sample_jacobian
+import keras_curvature
+from keras_curvature.autodiff import (
+    Linearization,
+    jacobian_vector_product,
+    per_sample_jacobian,
+    vector_jacobian_product,
+)
 from tests.oracles import values_of
 
 DENSE = keras.layers.Dense
@@ -102,3 +111,83 @@ def test_a_variable_without_influence_is_named(width):
     w, unused = tf.Variable(tf.ones((2, width))), tf.Variable(1.0, name="idle")
     with pytest.raises(ValueError, match="no gradient for idle"):
         per_sample_jacobian(lambda x: x @ w, tf.ones((3, 2)), [w, unused])
+
+
+@pytest.mark.parametrize("choice", ["none", "Zero", None])
+def test_a_choice_that_does_not_exist_is_refused(choice):
+    w, x = tf.Variable([[1.0], [2.0]]), tf.ones((3, 2))
+    v = [tf.ones((2, 1))]
+    for call in (
+        lambda **options: per_sample_jacobian(
+            lambda x: x @ w, x, [w], **options
+        ),
+        lambda **options: Linearization(lambda: x @ w, [w], **options),
+        lambda **options: jacobian_vector_product(
+            lambda: x @ w, [w], v, **options
+        ),
+        lambda **options: vector_jacobian_product(
+            lambda: x @ w, [w], tf.ones((3, 1)), **options
+        ),
+    ):
+        with pytest.raises(ValueError, match="`unconnected_gradients` must be"):
+            call(unconnected_gradients=choice)
+
+
+def test_products_may_be_zero_where_nothing_is_connected():
+    w, idle = tf.Variable([1.0, 2.0]), tf.Variable([3.0])
+    pushed = jacobian_vector_product(
+        lambda: w**2, [w, idle], [[1.0, 1.0], [1.0]], "zero"
+    )
+    assert_allclose(pushed, [2, 4])
+    _, pulled = vector_jacobian_product(
+        lambda: w**2, [w, idle], tf.ones(2), "zero"
+    )
+    assert_allclose(pulled, [0])
+
+
+@pytest.fixture
+def logged():
+    """What TensorFlow logs meanwhile."""
+    records = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record):
+            records.append(record)
+
+    handler = Keeping()
+    tf.get_logger().addHandler(handler)
+    yield records
+    tf.get_logger().removeHandler(handler)
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+def test_one_warning_names_the_layer_that_is_not_vectorized(logged, optimized):
+    layer = keras.layers.DepthwiseConv2D(2, name="by_channel")
+    layers = [
+        keras.Input((3, 3, 2)),
+        layer,
+        keras.layers.Flatten(),
+        keras.layers.Dense(1),
+    ]
+    x = np.random.default_rng(0).normal(size=(4, 3, 3, 2)).astype("float32")
+    model = keras_curvature.Sequential(layers)
+    with warnings.catch_warnings(record=True) as caught:
+        # As a user sees them: each text once.
+        warnings.simplefilter("default")
+        if optimized:
+            model.compile(
+                keras_curvature.optimizers.LevenbergMarquardt(), "mse"
+            )
+            model.fit(x, x[:, 0, 0, :1], epochs=2, verbose=0)
+        else:
+            per_sample_jacobian(model, x, model.trainable_variables)
+    found = [w for w in caught if "by_channel" in str(w.message)]
+    assert len(found) == 1, [str(w.message) for w in found]
+    assert not [r for r in logged if r.filename == "pfor.py"]
+
+
+def test_nothing_is_said_where_samples_are_vectorized(logged, recwarn):
+    w = tf.Variable([[1.0], [2.0]])
+    per_sample_jacobian(lambda x: tf.tanh(x @ w), tf.ones((3, 2)), [w])
+    assert not logged
+    assert not [w for w in recwarn if "per_sample" in str(w.message)]

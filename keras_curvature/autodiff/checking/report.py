@@ -20,6 +20,20 @@ class LayerCheck:
         error: Relative error of its Hessian products, None if not measured.
         problem: Why it was not measured, or was refused; else empty.
         resolution: Estimated relative error of the central differences.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    from keras_curvature.autodiff import LayerCheck, check_second_derivatives
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    x, y = np.random.rand(8, 3), np.random.rand(8, 1)
+    first = check_second_derivatives(model, x, y, loss="mse").layers[0]
+    assert isinstance(first, LayerCheck)
+    first.name, first.error
+    ```
     """
 
     name: str

@@ -9,28 +9,37 @@ derivative of the gradient g/x, 0·∞ is therefore 0.
 import tensorflow as tf
 
 from keras_curvature.autodiff.repairs.operations import created_in
-from keras_curvature.autodiff.tensorflow_private import source_of_log_gradient
+from keras_curvature.autodiff.tensorflow_private import (
+    is_recorded,
+    source_of_log_gradient,
+    with_tape_gradient,
+)
 
 
 def log(operation, cotangent, registered):
     """Of Log(x), so that a tape can differentiate g/x."""
     x = operation.inputs[0]
-    if isinstance(operation, tf.Operation) or not x.dtype.is_floating:
+    is_differentiated_by_tape = (
+        is_recorded()
+        and x.dtype.is_floating
+        and not isinstance(operation, tf.Operation)
+    )
+    if not is_differentiated_by_tape:
         return registered(operation, cotangent)
 
-    @tf.custom_gradient
-    def quotient(cotangent, x):
-        def derivative(outer):
-            inverse = tf.math.reciprocal(x)
-            by_x = -inverse * tf.math.multiply_no_nan(inverse, cotangent)
-            return (
-                tf.math.multiply_no_nan(inverse, outer),
-                tf.math.multiply_no_nan(by_x, outer),
-            )
+    def derivative(outer):
+        inverse = tf.math.reciprocal(x)
+        by_x = -inverse * tf.math.multiply_no_nan(inverse, cotangent)
+        return (
+            tf.math.multiply_no_nan(inverse, outer),
+            tf.math.multiply_no_nan(by_x, outer),
+        )
 
-        return registered(operation, cotangent), derivative
-
-    return quotient(cotangent, x)
+    return with_tape_gradient(
+        lambda cotangent, _: registered(operation, cotangent),
+        [cotangent, x],
+        derivative,
+    )
 
 
 def multiply(operation, cotangent, registered):

@@ -23,10 +23,16 @@ from keras_curvature.autodiff.tensorflow_private import in_xla_context
 def max_pool_grad(operation, cotangent, registered):
     """Of MaxPoolGrad(x, y, gradient), in two and three dimensions."""
     x, y, _ = operation.inputs
-    if not in_xla_context() and _is_smaller(y, x):
+    if not is_wrong_by_kernel(operation):
         return registered(operation, cotangent)
     picked = _at_first_maximum(operation, x, y, cotangent)
     return tf.zeros_like(x), tf.zeros_like(y), picked
+
+
+def is_wrong_by_kernel(operation):
+    """Whether the kernel of its derivative may pick wrong elements."""
+    x, y, _ = operation.inputs
+    return in_xla_context() or not _is_smaller(y, x)
 
 
 def _is_smaller(y, x):

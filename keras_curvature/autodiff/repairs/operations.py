@@ -2,10 +2,13 @@
 
 
 def created_in(operation, file_name, function):
-    """Whether an operation of a graph was created within a function."""
+    """Whether an operation of a graph was created within a function.
+
+    A tape's stand-in for an operation has no traceback.
+    """
     return any(
         frame.name == function and frame.filename.endswith(file_name)
-        for frame in operation.traceback or ()
+        for frame in getattr(operation, "traceback", None) or ()
     )
 
 

@@ -1,12 +1,17 @@
 """What cannot be mended, and the errors that say so."""
 
+import tensorflow as tf
+
 from keras_curvature.autodiff.repairs.errors import (
     SecondDerivativeError,
     place,
     refusal,
 )
 from keras_curvature.autodiff.repairs.operations import created_in
-from keras_curvature.autodiff.tensorflow_private import source_of_ctc
+from keras_curvature.autodiff.tensorflow_private import (
+    source_of_ctc,
+    with_tape_gradient,
+)
 
 _REASONS = {
     "PyFunc": (
@@ -65,20 +70,25 @@ _UNREGISTERED = (
     "`tf.RegisterGradient` with the gradient of that operation.",
 )
 
-# Registered by TensorFlow as not differentiable although their value varies
-# with their input, or refused although something is registered.
+# Gradients that TensorFlow registers as not differentiable although their
+# value varies with their input.
 REFUSED = {
-    "EagerPyFunc",
-    "PyFunc",
-    "PyFuncStateless",
     "FakeQuantWithMinMaxArgsGradient",
     "FakeQuantWithMinMaxVarsGradient",
     "FakeQuantWithMinMaxVarsPerChannelGradient",
+    "SparseAddGrad",
+    "SparseDenseCwiseAdd",
+}
+# Operations of the forward pass that have no second derivative, or no right
+# first one.
+REFUSED_TWICE = {
+    "EagerPyFunc",
+    "PyFunc",
+    "PyFuncStateless",
     "HSVToRGB",
     "ExtractGlimpse",
     "ImageProjectiveTransformV2",
     "ImageProjectiveTransformV3",
-    "SparseAddGrad",
 }
 
 
@@ -87,9 +97,37 @@ def refuse(operation, *_):
     raise refusal(operation, *_REASONS.get(operation.type, _UNREGISTERED))
 
 
+def differentiated_once(operation, *cotangents, registered):
+    """TensorFlow's gradient, which raises where it is differentiated."""
+
+    def guard(gradient):
+        if gradient is None or not gradient.dtype.is_floating:
+            return gradient
+
+        @tf.custom_gradient
+        def once(gradient):
+            return tf.identity(gradient), lambda _: refuse(operation)
+
+        return once(tf.convert_to_tensor(gradient))
+
+    gradients = registered(operation, *cotangents)
+    return tf.nest.map_structure(guard, gradients)
+
+
 def refuse_ctc(*_, **__):
-    """In the place of TensorFlow's function while a tape records."""
+    """In the place of TensorFlow's function where all is differentiated."""
     raise SecondDerivativeError(_CTC)
+
+
+def refuse_ctc_differentiated_twice(loss_and_gradient):
+    """TensorFlow's function, whose gradient raises where it is
+    differentiated."""
+
+    def refusing(*args, **kwargs):
+        loss, gradient = loss_and_gradient(*args, **kwargs)
+        return loss, with_tape_gradient(tf.identity, [gradient], refuse_ctc)
+
+    return refusing
 
 
 def refuse_renorm(layer, *_, **__):

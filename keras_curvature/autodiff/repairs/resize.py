@@ -6,6 +6,10 @@ The transpose of the transpose is resizing itself, in the same geometry.
 import tensorflow as tf
 
 from keras_curvature.autodiff.repairs.operations import text_attribute
+from keras_curvature.autodiff.tensorflow_private import (
+    is_recorded,
+    with_tape_gradient,
+)
 
 
 def resize_bilinear_grad(operation, cotangent):
@@ -19,21 +23,24 @@ def resize_bilinear(operation, gradient, registered):
     A tape keeps nothing of a ResizeBilinearGrad, which TensorFlow registers
     as not differentiable; so its derivative is recorded along with it.
     """
-    if isinstance(operation, tf.Operation):
+    if isinstance(operation, tf.Operation) or not is_recorded():
         return registered(operation, gradient)
 
-    @tf.custom_gradient
-    def by_image(gradient):
-        def derivative(cotangent):
-            return tf.raw_ops.ResizeBilinear(
+    def derivative(cotangent):
+        return [
+            tf.raw_ops.ResizeBilinear(
                 images=cotangent,
                 size=tf.shape(gradient)[1:3],
                 **_geometry(operation),
             )
+        ]
 
-        return registered(operation, gradient)[0], derivative
-
-    return by_image(gradient), None
+    by_image = with_tape_gradient(
+        lambda gradient: registered(operation, gradient)[0],
+        [gradient],
+        derivative,
+    )
+    return by_image, None
 
 
 def resize_bicubic_grad(operation, cotangent):

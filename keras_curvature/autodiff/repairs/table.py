@@ -15,13 +15,24 @@ from keras_curvature.autodiff.repairs.local_response_normalization import (
     local_response_normalization_grad,
 )
 from keras_curvature.autodiff.repairs.logarithm import log, multiply
+from keras_curvature.autodiff.repairs.logarithm_products import (
+    logarithm_product,
+)
 from keras_curvature.autodiff.repairs.max_pooling import max_pool_grad
 from keras_curvature.autodiff.repairs.moments import (
-    pass_through,
+    stopped_mean,
     stops_mean_of_moments,
+)
+from keras_curvature.autodiff.repairs.products import (
+    cumulative_product,
+    divide_no_nan,
+    refuse_segment_product,
+    segment_product,
 )
 from keras_curvature.autodiff.repairs.refusals import (
     REFUSED,
+    REFUSED_TWICE,
+    differentiated_once,
     refuse,
     refuse_loop_of_ctc,
     refuse_stop_of_renorm,
@@ -35,6 +46,7 @@ from keras_curvature.autodiff.repairs.resize import (
     scale_and_translate_grad,
 )
 from keras_curvature.autodiff.repairs.softsign import softsign_grad
+from keras_curvature.autodiff.repairs.stitch import dynamic_stitch
 
 # Added to TensorFlow's registry where it has no entry.
 MISSING = {
@@ -49,16 +61,34 @@ MISSING = {
 }
 # In the place of what TensorFlow registers.
 REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
+# What TensorFlow takes for a constant where it differentiates it.
+SILENTLY_WRONG = {*REPLACED, *REFUSED}
 # Given what TensorFlow registers as `registered`.
 EXTENDED = {
+    "Cumprod": cumulative_product,
+    "DivNoNan": divide_no_nan,
+    "DynamicStitch": dynamic_stitch,
     "Log": log,
     "MaxPool3DGrad": max_pool_grad,
     "MaxPoolGrad": max_pool_grad,
     "Mul": multiply,
     "ResizeBilinear": resize_bilinear,
+    "ParallelDynamicStitch": dynamic_stitch,
+    "SegmentProd": segment_product,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
     "StatelessWhile": refuse_loop_of_ctc,
+    "UnsortedSegmentProd": segment_product,
     "While": refuse_loop_of_ctc,
+    "Xdivy": logarithm_product,
+    "Xlog1py": logarithm_product,
+    "Xlogy": logarithm_product,
+}
+
+
+# Where the first gradient is TensorFlow's, in a graph that it made.
+REFUSED_IN_GRAPHS = {
+    "SegmentProd": refuse_segment_product,
+    "UnsortedSegmentProd": refuse_segment_product,
 }
 
 
@@ -71,35 +101,58 @@ def register_missing_gradients(lookup):
             tf.RegisterGradient(operation_type)(gradient)
 
 
-def gradient_function(operation_type, lookup):
+def gradient_function(operation_type, lookup, is_differentiated_twice):
     """The gradient function for a type of operation, None for zero.
 
     Args:
         operation_type: String, as TensorFlow looks it up.
         lookup: Callable that maps such a string to what is registered.
+        is_differentiated_twice: Bool, whether this gradient is known to be
+            part of a second derivative; else it may be the first of a
+            training that has no other.
     """
     if operation_type in REPLACED:
         return REPLACED[operation_type]
     if operation_type == "StopGradient":
-        return _stop_gradient
+        return _refusing_renorm if is_differentiated_twice else _stop_gradient
     if operation_type in REFUSED:
+        return refuse
+    if is_differentiated_twice and operation_type in REFUSED_TWICE:
         return refuse
     try:
         registered = lookup(operation_type)
     except LookupError:
         # TensorFlow tries other ways for a function that it is given.
-        if hasattr(tf.raw_ops, operation_type):
+        is_gradient = "Grad" in operation_type or "Backprop" in operation_type
+        if hasattr(tf.raw_ops, operation_type) and (
+            is_gradient or is_differentiated_twice
+        ):
             return refuse
         raise
+    if registered is not None and operation_type in REFUSED_TWICE:
+        return functools.partial(differentiated_once, registered=registered)
     if operation_type in EXTENDED:
-        return functools.partial(
+        extended = functools.partial(
             EXTENDED[operation_type], registered=registered
         )
+        if is_differentiated_twice and operation_type in REFUSED_IN_GRAPHS:
+            return functools.partial(_by_tapes_only, extended=extended)
+        return extended
     return registered
+
+
+def _by_tapes_only(operation, *cotangents, extended):
+    if isinstance(operation, tf.Operation):
+        return REFUSED_IN_GRAPHS[operation.type](operation)
+    return extended(operation, *cotangents)
 
 
 def _stop_gradient(operation, cotangent):
     if stops_mean_of_moments(operation):
-        return pass_through(operation, cotangent)
-    refuse_stop_of_renorm(operation)
+        return stopped_mean(cotangent)
     return None
+
+
+def _refusing_renorm(operation, cotangent):
+    refuse_stop_of_renorm(operation)
+    return _stop_gradient(operation, cotangent)

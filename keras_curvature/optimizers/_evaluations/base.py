@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
 from keras_curvature.autodiff.curvature_of import not_recorded
+from keras_curvature.autodiff.repairs import (
+    refuse_inexact_nested_derivatives,
+)
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
@@ -127,13 +130,15 @@ class ReverseCommunication(Solver):
         variables = list(trainable_variables)
         self.build(variables)
         self._check_variables_are_known(variables)
+        grads = list(grads)
+        refuse_inexact_nested_derivatives(grads)
         loss = seen_loss.take(self)
         with not_recorded():
             state = {
                 name: tf.convert_to_tensor(variable)
                 for name, variable in self._state.items()
             }
-            gradients = in_order(self, list(grads), variables)
+            gradients = in_order(self, grads, variables)
             evaluation = self._evaluation(loss, gradients, state)
             weights, state = self._run(state, evaluation)
             assign_on_replicas(

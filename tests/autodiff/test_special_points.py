@@ -1,0 +1,103 @@
+"""Operations at points where TensorFlow leaves a derivative out."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_curvature.autodiff import (
+    GradientGraph,
+    SecondDerivativeError,
+    exact_derivatives,
+    hessian_vector_product,
+)
+
+Y = 1.7
+
+
+def stitched(w):
+    return tf.reduce_sum(
+        tf.dynamic_stitch([[0, 1], [1, 2]], [w[:2] ** 2, w[:2] ** 3])
+    )
+
+
+# Functions of (x, y), their gradient and Hessian at x = 0.
+CASES = {
+    "xlogy": (
+        lambda w: tf.math.xlogy(w[0], w[1]),
+        [np.log(Y), 0],
+        [[0, 1 / Y], [1 / Y, 0]],
+    ),
+    "xlogy, broadcast": (
+        lambda w: tf.reduce_sum(tf.math.xlogy(w[0], w[1] * tf.ones([2, 1]))),
+        [2 * np.log(Y), 0],
+        [[0, 2 / Y], [2 / Y, 0]],
+    ),
+    "xlog1py": (
+        lambda w: tf.math.xlog1py(w[0], w[1]),
+        [np.log1p(Y), 0],
+        [[0, 1 / (1 + Y)], [1 / (1 + Y), 0]],
+    ),
+    "xdivy": (
+        lambda w: tf.math.xdivy(w[0], w[1]),
+        [1 / Y, 0],
+        [[0, -1 / Y**2], [-1 / Y**2, 0]],
+    ),
+    # x² at 0, y² overwritten by x³ at 1, and y³ at 2.
+    "dynamic_stitch": (
+        stitched,
+        [0, 3 * Y**2],
+        [[2, 0], [0, 6 * Y]],
+    ),
+}
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_tapes_have_the_true_derivatives(name, is_traced):
+    function, gradient, hessian = CASES[name]
+    function = tf.function(function, autograph=False) if is_traced else function
+    w = tf.Variable([0.0, Y])
+    with exact_derivatives():
+        with tf.GradientTape() as tape:
+            value = function(w)
+        slope = tape.gradient(value, w)
+    np.testing.assert_allclose(slope, gradient, rtol=1e-6, atol=1e-6)
+    measured = [
+        hessian_vector_product(lambda: function(w), [w], [unit])[0]
+        for unit in np.eye(2, dtype="float32")
+    ]
+    np.testing.assert_allclose(measured, hessian, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["xlogy", "xlog1py", "xdivy"])
+def test_a_graph_that_left_a_derivative_out_gives_no_number(name):
+    w = tf.Variable([0.0, Y])
+
+    @tf.function(autograph=False)
+    def product():
+        with tf.GradientTape() as tape:
+            value = CASES[name][0](w)
+        graph = GradientGraph([tape.gradient(value, w)], [w])
+        return graph.hessian_vector_product([tf.constant([1.0, 1.0])])[0]
+
+    assert np.isnan(product()).any()
+
+
+def test_a_product_of_zero_and_log_of_zero_keeps_its_convention():
+    w = tf.Variable([0.0, 0.5])
+    with exact_derivatives(), tf.GradientTape() as tape:
+        value = tf.reduce_sum(tf.math.xlogy(w, w))
+    np.testing.assert_allclose(
+        tape.gradient(value, w), [0, np.log(0.5) + 1], rtol=1e-6
+    )
+
+
+def test_a_sparse_softmax_is_refused_by_name():
+    w = tf.Variable([1.0, 2.0, 3.0])
+
+    def loss():
+        sparse = tf.SparseTensor([[0, 0], [0, 2], [1, 1]], w, [2, 3])
+        return tf.reduce_sum(tf.sparse.softmax(sparse).values ** 2)
+
+    with pytest.raises(SecondDerivativeError, match="SparseDenseCwiseAdd"):
+        hessian_vector_product(loss, [w], [tf.ones(3)])
