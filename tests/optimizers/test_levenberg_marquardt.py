@@ -123,36 +123,55 @@ def test_wrong_settings_are_refused_by_name(options):
         LevenbergMarquardt(**options)
 
 
-def test_what_cannot_be_right_is_refused(rng):
+def dense(**options):
+    return keras.layers.Dense(1, **options)
+
+
+@pytest.mark.parametrize(
+    "layers, loss, message",
+    [
+        (lambda: [dense()], "mae", "mean_absolute_error"),
+        (
+            lambda: [dense(kernel_regularizer="l1")],
+            "mse",
+            r"regularizers\.L2",
+        ),
+        (
+            lambda: [dense(activity_regularizer="l2")],
+            "mse",
+            "1 further losses",
+        ),
+        (lambda: [dense(bias_constraint="non_neg")], "mse", "constraint"),
+        (lambda: [keras.layers.Dropout(0.5), dense()], "mse", "dropout"),
+        (
+            lambda: [keras.layers.BatchNormalization(), dense()],
+            "mse",
+            "batch_normalization",
+        ),
+        (lambda: [dense(dtype="float64")], "mse", "set_floatx"),
+    ],
+    ids=[
+        "loss",
+        "L1",
+        "activity",
+        "constraint",
+        "dropout",
+        "normalization",
+        "dtype",
+    ],
+)
+def test_what_cannot_be_right_is_refused(layers, loss, message, rng):
     x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
-    dense = keras.layers.Dense
+    model = keras_curvature.Sequential([keras.Input((2,)), *layers()])
+    with pytest.raises(ValueError, match=message):
+        fit(compiled(model, loss), x, y, 1)
 
-    def sequential(*layers):
-        return keras_curvature.Sequential([keras.Input((2,)), *layers])
 
+def test_a_plain_model_is_refused(rng):
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    model = compiled(keras.Sequential([keras.Input((2,)), dense()]))
     with pytest.raises(RuntimeError, match=r"keras_curvature\.Model"):
-        fit(compiled(keras.Sequential([keras.Input((2,)), dense(1)])), x, y, 1)
-    with pytest.raises(ValueError, match="mean_absolute_error"):
-        fit(compiled(sequential(dense(1)), "mae"), x, y, 1)
-    with pytest.raises(ValueError, match=r"regularizers\.L2"):
-        fit(compiled(sequential(dense(1, kernel_regularizer="l1"))), x, y, 1)
-    with pytest.raises(ValueError, match="1 further losses"):
-        fit(compiled(sequential(dense(1, activity_regularizer="l2"))), x, y, 1)
-    with pytest.raises(ValueError, match="constraint"):
-        fit(compiled(sequential(dense(1, bias_constraint="non_neg"))), x, y, 1)
-    with pytest.raises(ValueError, match="dropout"):
-        fit(compiled(sequential(keras.layers.Dropout(0.5), dense(1))), x, y, 1)
-    with pytest.raises(ValueError, match="batch_normalization"):
-        fit(
-            compiled(sequential(keras.layers.BatchNormalization(), dense(1))),
-            x,
-            y,
-            1,
-        )
-    with pytest.raises(ValueError, match="set_floatx"):
-        fit(compiled(sequential(dense(1, dtype="float64"))), x, y, 1)
-    with pytest.raises(ValueError, match="learning_rate"):
-        LevenbergMarquardt().learning_rate = 0.1
+        fit(model, x, y, 1)
 
 
 def test_a_layer_that_mixes_samples_is_found_out(rng):
