@@ -14,11 +14,12 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean $(VENV)
+.PHONY: help demo test test-fast lint format clean $(VENV)
 
 help:
 	@echo "make demo    train on real images, plot, export a SavedModel"
 	@echo "make test    run the tests          (make test ARGS='-k sgd')"
+	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make lint    check style            (make format mends it)"
 	@echo "make clean   remove .venv, plots and exported models"
 	@echo "Another interpreter than python3: make demo PYTHON=python3.12"
@@ -28,6 +29,9 @@ demo: $(VENV)
 
 test: $(VENV)
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+test-fast: ARGS += -m "not slow"
+test-fast: test
 
 lint: $(VENV)
 	@$(PY) -m ruff check .

@@ -17,13 +17,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import keras
-
-from keras_curvature.optimizers import LBFGS, NewtonCG
-from tests.optimizers.evaluations.minimization import (
+from _functions import (
     minimised,
     problems,
     scipy_minimised,
 )
+
+from keras_curvature.optimizers import LBFGS, NewtonCG
 
 METHODS = {"L-BFGS-B": LBFGS, "trust-ncg": NewtonCG}
 

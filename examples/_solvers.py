@@ -1,12 +1,14 @@
 """What the examples of the solvers share: training by the clock, and plots."""
 
 import time
+import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 from _report import BLUE, GREEN, GREY, ORANGE, print_table, save_plot
 
+from keras_curvature.callbacks import SolverProgress
 from keras_curvature.optimizers import (
     LBFGS,
     GaussNewton,
@@ -53,6 +55,8 @@ def add_options(parser, seconds, default=("levenberg_marquardt", "adam")):
 def train(make_model, name, data, measure, seconds, chunk=20):
     """Trains on the whole data as one batch, for some seconds.
 
+    A solver that has converged ends earlier.
+
     Args:
         make_model: Callable without arguments, the same model every time.
         name: Key of `OPTIMIZERS`.
@@ -68,32 +72,71 @@ def train(make_model, name, data, measure, seconds, chunk=20):
     label, make_optimizer, _ = OPTIMIZERS[name]
     model = make_model()
     model.compile(make_optimizer(), "mse", jit_compile=False)
-    dataset = tf.data.Dataset.from_tensors
-    batches = None if callable(data) else dataset(data).repeat()
-    rows, elapsed, steps = [(0, 0.0, measure(model))], 0.0, 0
-    while elapsed < seconds:
-        began = time.perf_counter()
-        count = 1 if steps == 0 else chunk
-        if callable(data):
-            batches = dataset(data(model)).repeat()
-        logs = model.fit(
-            batches, steps_per_epoch=count, shuffle=False, verbose=0
+    clock = Clock(label, measure, seconds, chunk)
+    # First, so that what is measured is the accepted point.
+    callbacks = [] if name == "adam" else [SolverProgress()]
+    _trace(model, data(model) if callable(data) else data)
+    clock.rows.append((0, 0.0, measure(model)))
+    while not clock.is_over:
+        batches = data(model) if callable(data) else data
+        history = model.fit(
+            tf.data.Dataset.from_tensors(batches).repeat(),
+            steps_per_epoch=chunk,
+            # One fit as long as the data stay the same.
+            epochs=1 if callable(data) else 10**6,
+            shuffle=False,
+            callbacks=[*callbacks, clock],
+            verbose=0,
         ).history
-        # The first step is traced, which is no part of the comparison.
-        elapsed += 0 if steps == 0 else time.perf_counter() - began
-        steps += count
-        rows.append((steps, elapsed, measure(model)))
+        if "stop_reason" in history:
+            print(f"\n{label}: {history['stop_reason'][0]}", end="")
+            break
+    print()
+    return model, clock.rows
+
+
+def _trace(model, data):
+    """A step that is undone: to trace it is no part of the comparison."""
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [variable.numpy() for variable in variables]
+    with warnings.catch_warnings():
+        # One step does not get far, which is what is wanted.
+        warnings.simplefilter("ignore", UserWarning)
+        batches = tf.data.Dataset.from_tensors(data).repeat()
+        model.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+
+
+class Clock(keras.callbacks.Callback):
+    """Measures after each epoch, and ends `fit` when the time is over."""
+
+    def __init__(self, label, measure, seconds, chunk):
+        super().__init__()
+        self.label, self.measure = label, measure
+        self.seconds, self.chunk = seconds, chunk
+        self.elapsed, self.rows = 0.0, []
+
+    @property
+    def is_over(self):
+        return self.elapsed >= self.seconds
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.elapsed += time.perf_counter() - self.began
+        steps = self.rows[-1][0] + self.chunk
+        self.rows.append((steps, self.elapsed, self.measure(self.model)))
         print(
-            f"\r{label}: step {steps}, {elapsed:.1f} s, "
-            f"loss {logs['loss'][-1]:.1e}, error {rows[-1][2]:.1e}   ",
+            f"\r{self.label}: step {steps}, {self.elapsed:.1f} s, "
+            f"loss {logs['loss']:.1e}, error {self.rows[-1][2]:.1e}   ",
             end="",
             flush=True,
         )
-        if "stop_reason" in logs:
-            print(f"\n{label}: {logs['stop_reason'][0]}", end="")
-            break
-    print()
-    return model, rows
+        if self.is_over:
+            self.model.stop_training = True
 
 
 def draw_errors(axes, runs, ylabel="relative L2 error"):

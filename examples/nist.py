@@ -17,7 +17,7 @@ from keras import ops
 
 import keras_curvature
 
-DATA = pathlib.Path(__file__).parents[1] / "tests" / "data" / "nist_strd"
+DATA = pathlib.Path(__file__).parent / "data" / "nist_strd"
 
 
 def exponentials(b, x):
@@ -62,15 +62,26 @@ def kirby(b, x):
     return (b[0] + x * (b[1] + x * b[2])) / (1 + x * (b[3] + x * b[4]))
 
 
+def mgh09(b, x):
+    return b[0] * x * (x + b[1]) / (x * (x + b[2]) + b[3])
+
+
+def peak(b, x):
+    return b[0] / b[1] * ops.exp(-(((x - b[2]) / b[1]) ** 2) / 2)
+
+
 def roszman(b, x):
     return b[0] - b[1] * x - ops.arctan(b[2] / (x - b[3])) / np.pi
 
 
 MODELS = {
+    "Bennett5": lambda b, x: b[0] * (b[1] + x) ** (-1 / b[2]),
+    "BoxBOD": lambda b, x: b[0] * (1 - ops.exp(-b[1] * x)),
     "Chwirut1": chwirut,
     "Chwirut2": chwirut,
     "DanWood": lambda b, x: b[0] * x ** b[1],
     "ENSO": enso,
+    "Eckerle4": peak,
     "Gauss1": two_peaks,
     "Gauss2": two_peaks,
     "Gauss3": two_peaks,
@@ -79,6 +90,8 @@ MODELS = {
     "Lanczos1": exponentials,
     "Lanczos2": exponentials,
     "Lanczos3": exponentials,
+    "MGH09": mgh09,
+    "MGH10": lambda b, x: b[0] * ops.exp(b[1] / (x + b[2])),
     "MGH17": lambda b, x: (
         b[0] + b[1] * ops.exp(-x * b[3]) + b[2] * ops.exp(-x * b[4])
     ),
@@ -87,7 +100,10 @@ MODELS = {
     "Misra1c": lambda b, x: b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5),
     "Misra1d": lambda b, x: b[0] * b[1] * x / (1 + b[1] * x),
     "Nelson": lambda b, x: b[0] - b[1] * x[:, :1] * ops.exp(-b[2] * x[:, 1:]),
+    "Rat42": lambda b, x: b[0] / (1 + ops.exp(b[1] - b[2] * x)),
+    "Rat43": lambda b, x: b[0] / (1 + ops.exp(b[1] - b[2] * x)) ** (1 / b[3]),
     "Roszman1": roszman,
+    "Thurber": hahn,
 }
 
 

@@ -1,5 +1,6 @@
 """Settings shared by all tests."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,6 +17,41 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
+
+# The collector need not look through TensorFlow again and again.
+gc.collect()
+gc.freeze()
+
+# What `make test-fast` leaves out: parts of the tests' names.
+SLOW = (
+    "tests/autodiff/test_second_derivatives_table.py::test_second_derivative_is"
+    "[layers",
+    "tests/autodiff/test_second_derivatives_models.py",
+    "tests/autodiff/test_repair_under_fit.py",
+    "tests/examples/",
+    "tests/optimizers/contract/test_data.py",
+    "tests/optimizers/contract/test_problems.py",
+    "tests/optimizers/contract/test_ways.py",
+    "tests/optimizers/least_squares/test_nist_strd.py",
+    "tests/optimizers/least_squares/test_physics_informed.py",
+    "tests/optimizers/test_adahessian.py::test_estimate_is_unbiased",
+    "tests/optimizers/test_lbfgs.py::test_reaches_the_minimum_of_scipy",
+    "tests/optimizers/test_newton_cg.py::test_reaches_the_minimum_of_scipy",
+    "tests/optimizers/test_mixed_precision.py",
+    "tests/optimizers/test_multi_worker.py",
+    "tests/optimizers/test_second_order_gradient_keras_options.py"
+    "::test_every_inner_optimizer_trains",
+    "tests/optimizers/test_sophia.py::test_bartlett_estimate_is_unbiased",
+    "tests/optimizers/test_strategies.py",
+    "tests/test_docstrings.py::test_example_runs_as_pasted",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -1,3 +1,5 @@
+"""Steihaug's method: the boundary, negative curvature, several radii."""
+
 import numpy as np
 import pytest
 import scipy.optimize

@@ -10,13 +10,13 @@ RNG = np.random.default_rng(3)
 X, Y = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 1))
 
 
-def network(model_class=keras.Sequential, **options):
+def network(model_class=keras.Sequential, units=4, **options):
     """A small bent network, the same at every call."""
     keras.utils.set_random_seed(1)
     return model_class(
         [
             keras.Input((3,)),
-            keras.layers.Dense(4, activation="tanh", **options),
+            keras.layers.Dense(units, activation="tanh", **options),
             keras.layers.Dense(1),
         ]
     )

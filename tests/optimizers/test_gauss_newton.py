@@ -7,31 +7,7 @@ import tensorflow as tf
 
 import keras_curvature
 from keras_curvature.optimizers import GaussNewton
-
-
-def endless(x, y):
-    """The whole data as every batch: epochs cost more than such steps."""
-    return tf.data.Dataset.from_tensors((x, y)).repeat()
-
-
-def fit(model, x, y, steps):
-    return model.fit(
-        endless(x, y), steps_per_epoch=steps, shuffle=False, verbose=0
-    ).history
-
-
-def network(outputs=1):
-    return keras_curvature.Sequential(
-        [
-            keras.Input((2,)),
-            keras.layers.Dense(4, activation="tanh"),
-            keras.layers.Dense(outputs),
-        ]
-    )
-
-
-def flat_weights(model):
-    return np.concatenate([np.ravel(w) for w in model.get_weights()])
+from tests.optimizers.least_squares.helpers import fit, flat_weights, network
 
 
 def exact_step(jacobian, hessian, gradient):
@@ -87,7 +63,7 @@ def test_short_step_is_steepest_descent_to_the_boundary(float64, rng):
 @pytest.mark.parametrize("kind", ["mse", "categorical"])
 def test_step_solves_the_dense_gauss_newton_system(kind, float64, rng):
     x = rng.normal(size=(30, 2))
-    model = network(3)
+    model = network(outputs=3)
     # So close to the targets the whole step is accepted.
     y = model(x).numpy() + 1e-4 * rng.normal(size=(30, 3))
     loss = keras.losses.MeanSquaredError()
@@ -148,31 +124,6 @@ def test_batch_normalisation_is_differentiated_as_a_whole(float64, rng):
     rows = np.concatenate([normal, np.ones((20, 1))], axis=1)
     best = rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
     np.testing.assert_allclose(model(x, training=True), best, rtol=1e-5)
-
-
-def test_eager_and_jit_train_as_the_graph_does(float64, rng):
-    x, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 1))
-    trained = []
-    for options in ({}, {"run_eagerly": True}, {"jit_compile": True}):
-        keras.utils.set_random_seed(0)
-        model = network()
-        model.compile(GaussNewton(initial_trust_radius=0.1), "mse", **options)
-        fit(model, x, y, 2)
-        trained.append(flat_weights(model))
-    np.testing.assert_allclose(trained[1], trained[0], rtol=1e-8)
-    np.testing.assert_allclose(trained[2], trained[0], rtol=1e-8)
-
-
-def test_resumed_training_is_the_uninterrupted_one(float64, rng, tmp_path):
-    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
-    model = network()
-    model.compile(GaussNewton(), "mse")
-    fit(model, x, y, 3)
-    model.save(tmp_path / "model.keras")
-    fit(model, x, y, 3)
-    resumed = keras.models.load_model(tmp_path / "model.keras")
-    fit(resumed, x, y, 3)
-    np.testing.assert_array_equal(flat_weights(resumed), flat_weights(model))
 
 
 def test_config_holds_every_setting():

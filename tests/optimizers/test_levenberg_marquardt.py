@@ -1,5 +1,7 @@
 """LevenbergMarquardt under the options of Keras and its own."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -15,70 +17,29 @@ from tests.optimizers.least_squares.helpers import (
 )
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"slice_size": 5, "linear_solver": "cholesky"},
-        {"slice_size": 5, "linear_solver": "qr"},
-        {"linear_solver": "qr"},
-    ],
-)
-def test_slices_and_solvers_change_nothing(options, float64, rng):
+@functools.cache
+def after_two_steps(linear_solver, slice_size=None):
+    rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
-    trained = []
-    for chosen in ({"linear_solver": "cholesky"}, options):
-        keras.utils.set_random_seed(0)
-        model = network()
-        model.compile(
-            LevenbergMarquardt(initial_trust_radius=1.0, **chosen), "mse"
-        )
-        fit(model, x, y, 2)
-        trained.append(flat_weights(model))
-    np.testing.assert_allclose(*trained, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "options", [{"jit_compile": True}, {"run_eagerly": True}]
-)
-def test_jit_and_eager_train_as_the_graph_does(options, float64, rng):
-    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
-    trained = []
-    for chosen in ({"jit_compile": False}, options):
-        keras.utils.set_random_seed(0)
-        model = network()
-        model.compile(
-            LevenbergMarquardt("cholesky", initial_trust_radius=1.0),
-            "mse",
-            **chosen,
-        )
-        fit(model, x, y, 2)
-        trained.append(flat_weights(model))
-    np.testing.assert_allclose(*trained, rtol=1e-6)
-
-
-def test_steps_per_execution_train_as_single_steps_do(float64, rng):
-    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
-    trained = []
-    for steps in (1, 4):
-        keras.utils.set_random_seed(0)
-        model = network()
-        model.compile(LevenbergMarquardt(), "mse", steps_per_execution=steps)
-        fit(model, x, y, 4)
-        trained.append(flat_weights(model))
-    np.testing.assert_array_equal(*trained)
-
-
-def test_resumed_training_is_the_uninterrupted_one(float64, rng, tmp_path):
-    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
     keras.utils.set_random_seed(0)
     model = network()
-    model.compile(LevenbergMarquardt(), "mse")
-    fit(model, x, y, 3)
-    model.save(tmp_path / "model.keras")
-    fit(model, x, y, 3)
-    resumed = keras.models.load_model(tmp_path / "model.keras")
-    fit(resumed, x, y, 3)
-    np.testing.assert_array_equal(flat_weights(resumed), flat_weights(model))
+    compiled(
+        model,
+        linear_solver=linear_solver,
+        slice_size=slice_size,
+        initial_trust_radius=1.0,
+    )
+    fit(model, x, y, 2)
+    return flat_weights(model)
+
+
+@pytest.mark.parametrize(
+    "options", [("cholesky", 5), ("qr", 5), ("qr",)], ids=str
+)
+def test_slices_and_solvers_change_nothing(options, float64):
+    np.testing.assert_allclose(
+        after_two_steps(*options), after_two_steps("cholesky"), rtol=1e-6
+    )
 
 
 def test_config_holds_every_setting():
@@ -134,36 +95,55 @@ def test_wrong_settings_are_refused_by_name(options):
         LevenbergMarquardt(**options)
 
 
-def test_what_cannot_be_right_is_refused(rng):
+def dense(**options):
+    return keras.layers.Dense(1, **options)
+
+
+@pytest.mark.parametrize(
+    "layers, loss, message",
+    [
+        (lambda: [dense()], "mae", "mean_absolute_error"),
+        (
+            lambda: [dense(kernel_regularizer="l1")],
+            "mse",
+            r"regularizers\.L2",
+        ),
+        (
+            lambda: [dense(activity_regularizer="l2")],
+            "mse",
+            "1 further losses",
+        ),
+        (lambda: [dense(bias_constraint="non_neg")], "mse", "constraint"),
+        (lambda: [keras.layers.Dropout(0.5), dense()], "mse", "dropout"),
+        (
+            lambda: [keras.layers.BatchNormalization(), dense()],
+            "mse",
+            "batch_normalization",
+        ),
+        (lambda: [dense(dtype="float64")], "mse", "set_floatx"),
+    ],
+    ids=[
+        "loss",
+        "L1",
+        "activity",
+        "constraint",
+        "dropout",
+        "normalization",
+        "dtype",
+    ],
+)
+def test_what_cannot_be_right_is_refused(layers, loss, message, rng):
     x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
-    dense = keras.layers.Dense
+    model = keras_curvature.Sequential([keras.Input((2,)), *layers()])
+    with pytest.raises(ValueError, match=message):
+        fit(compiled(model, loss), x, y, 1)
 
-    def sequential(*layers):
-        return keras_curvature.Sequential([keras.Input((2,)), *layers])
 
+def test_a_plain_model_is_refused(rng):
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    model = compiled(keras.Sequential([keras.Input((2,)), dense()]))
     with pytest.raises(RuntimeError, match=r"keras_curvature\.Model"):
-        fit(compiled(keras.Sequential([keras.Input((2,)), dense(1)])), x, y, 1)
-    with pytest.raises(ValueError, match="mean_absolute_error"):
-        fit(compiled(sequential(dense(1)), "mae"), x, y, 1)
-    with pytest.raises(ValueError, match=r"regularizers\.L2"):
-        fit(compiled(sequential(dense(1, kernel_regularizer="l1"))), x, y, 1)
-    with pytest.raises(ValueError, match="1 further losses"):
-        fit(compiled(sequential(dense(1, activity_regularizer="l2"))), x, y, 1)
-    with pytest.raises(ValueError, match="constraint"):
-        fit(compiled(sequential(dense(1, bias_constraint="non_neg"))), x, y, 1)
-    with pytest.raises(ValueError, match="dropout"):
-        fit(compiled(sequential(keras.layers.Dropout(0.5), dense(1))), x, y, 1)
-    with pytest.raises(ValueError, match="batch_normalization"):
-        fit(
-            compiled(sequential(keras.layers.BatchNormalization(), dense(1))),
-            x,
-            y,
-            1,
-        )
-    with pytest.raises(ValueError, match="set_floatx"):
-        fit(compiled(sequential(dense(1, dtype="float64"))), x, y, 1)
-    with pytest.raises(ValueError, match="learning_rate"):
-        LevenbergMarquardt().learning_rate = 0.1
+        fit(model, x, y, 1)
 
 
 def test_a_layer_that_mixes_samples_is_found_out(rng):

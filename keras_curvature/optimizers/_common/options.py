@@ -35,6 +35,10 @@ _REFUSED = {
     "use_ema": _AVERAGE,
     "ema_momentum": _AVERAGE,
     "ema_overwrite_frequency": _AVERAGE,
+    "loss_scale_factor": (
+        "it compares losses and gradients in the dtype of the weights, where "
+        "none of them vanishes. Leave it out."
+    ),
     "gradient_accumulation_steps": (
         "it needs second derivatives of all batches at once. Use a larger "
         "batch_size."

@@ -74,7 +74,8 @@ def path_of(optimizer, scales, constraint=None):
     weights.constraint = constraint
     optimizer.build([weights])
 
-    @tf.function
+    # Rewriting Python takes longer than all the rest.
+    @tf.function(autograph=False)
     def step(scale):
         with tf.GradientTape() as tape:
             w = weights.value

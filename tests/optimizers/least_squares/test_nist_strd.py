@@ -24,10 +24,13 @@ def nist():
 @pytest.mark.parametrize(
     "name",
     [
+        "Bennett5",
+        "BoxBOD",
         "Chwirut1",
         "Chwirut2",
         "DanWood",
         "ENSO",
+        "Eckerle4",
         "Gauss1",
         "Gauss2",
         "Gauss3",
@@ -36,24 +39,28 @@ def nist():
         "Lanczos1",
         "Lanczos2",
         "Lanczos3",
+        "MGH09",
+        "MGH10",
         "MGH17",
         "Misra1a",
         "Misra1b",
         "Misra1c",
         "Misra1d",
         "Nelson",
+        "Rat42",
+        "Rat43",
         "Roszman1",
+        "Thurber",
     ],
 )
-def test_nist_parameters_are_right_to_nine_digits_from_both_starts(
-    name, nist, float64
-):
+def test_nist_parameters_are_right_to_nine_digits(name, nist, float64):
     problem = nist.read_problem(name)
     model = nist.Regression(nist.MODELS[name], len(problem.certified))
     model.compile(LevenbergMarquardt(), "mse")
     model.optimizer.build(model.trainable_variables)
     fresh = [variable.numpy() for variable in model.optimizer.variables]
-    for start in problem.starts:
+    # Bennett5 takes thousands of steps from its first starting point.
+    for start in problem.starts[1 if name == "Bennett5" else 0 :]:
         model.b.assign(start)
         for variable, value in zip(
             model.optimizer.variables, fresh, strict=True

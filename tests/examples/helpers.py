@@ -1,0 +1,29 @@
+"""Running examples, and looking at what they plot."""
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+from matplotlib import colors, image
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+# Okabe and Ito's colors of the methods that the examples compare.
+COLORS = {"blue": "#0072B2", "orange": "#E69F00"}
+
+
+def run(script, *options):
+    """What the script prints."""
+    command = [sys.executable, EXAMPLES / script, *options]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def check_plot(plot):
+    """A plot of readable size with a curve, or points, of each method."""
+    pixels = image.imread(plot)[..., :3]
+    assert min(pixels.shape[:2]) > 400
+    for name, color in COLORS.items():
+        distance = np.abs(pixels - np.array(colors.to_rgb(color)))
+        assert (distance.max(axis=-1) < 0.02).sum() > 100, name
