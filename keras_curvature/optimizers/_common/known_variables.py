@@ -78,17 +78,19 @@ def _differing(saved, current):
     """Pairs of names that differ by more than the numbers Keras gives.
 
     A model built again has "dense_7" for "dense_2". All numbers after "dense"
-    are then larger by the same.
+    are then larger by the same. Built by its first call, a model may stand
+    before the names of its layers.
     """
     shifts, pairs = {}, []
     for old, new in zip(saved, current, strict=True):
         old_parts, new_parts = _parts(old), _parts(new)
-        is_same = len(old_parts) == len(new_parts) and all(
+        depth = min(len(old_parts), len(new_parts))
+        is_same = all(
             base == new_base
             and shifts.setdefault(base, new_number - number)
             == new_number - number
             for (base, number), (new_base, new_number) in zip(
-                old_parts, new_parts, strict=True
+                old_parts[-depth:], new_parts[-depth:], strict=True
             )
         )
         if not is_same:
