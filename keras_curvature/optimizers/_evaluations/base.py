@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_curvature._checks import checked_integer
 from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.optimizers._common.flattening import Flattening
+from keras_curvature.optimizers._common.known_variables import check_known
 from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
     sum_over_replicas,
@@ -126,7 +127,7 @@ class ReverseCommunication(Solver):
             trainable_variables = self._trainable_variables
         variables = list(trainable_variables)
         self.build(variables)
-        self._check_variables_are_known(variables)
+        check_known(self, variables)
         loss = seen_loss.take(self)
         with not_recorded():
             state = {
