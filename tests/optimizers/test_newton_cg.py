@@ -126,9 +126,10 @@ def test_a_rejected_step_costs_no_product(float64):
 
 def test_the_preconditioner_saves_products(float64):
     problem = next(p for p in problems() if p.name == "rosenbrock_100")
-    plain = NewtonCG()
+    radius = 1 / np.linalg.norm(problem.start)
+    plain = NewtonCG(radius)
     minimised(problem, plain)
-    preconditioned = NewtonCG(preconditioner="lbfgs", history_size=30)
+    preconditioned = NewtonCG(radius, preconditioner="lbfgs", history_size=30)
     model = minimised(problem, preconditioned)
     np.testing.assert_allclose(model.point.numpy(), 1, rtol=1e-7)
     assert (

@@ -11,6 +11,7 @@ from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
 )
 from keras_curvature.optimizers._common.flattening import Flattening
+from keras_curvature.optimizers._common.known_variables import check_known
 from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
     sum_over_replicas,
@@ -129,7 +130,7 @@ class ReverseCommunication(Solver):
             trainable_variables = self._trainable_variables
         variables = list(trainable_variables)
         self.build(variables)
-        self._check_variables_are_known(variables)
+        check_known(self, variables)
         grads = list(grads)
         refuse_inexact_nested_derivatives(grads)
         loss = seen_loss.take(self)

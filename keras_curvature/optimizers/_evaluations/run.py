@@ -37,6 +37,9 @@ __all__ = ["accept", "accumulate", "advance"]
 # So many successive evaluations at other weights than the model was given are
 # no user who sets weights between steps.
 REWRITES = 3
+# So many trials are made before the point where a run starts is evaluated
+# once more, if none of them was accepted.
+_TRIALS_BEFORE_CONFIRMATION = 2
 _ERRORS = [reason.code for reason in StopReason if reason.is_error]
 # What a new run does not forget.
 _LASTING = ("evaluations", "non_finite_evaluations")
@@ -103,7 +106,7 @@ def advance(method, state, evaluation):
     def follow():
         return tf.cond(
             phase == TRIAL,
-            lambda: method.judge(state, evaluation),
+            lambda: _tried(method.judge(state, evaluation)),
             lambda: _compared(state, evaluation),
         )
 
@@ -141,9 +144,11 @@ def accept(state, weights, loss, gradient, loss_tolerance, is_noise):
     )
     stalled = where(is_smaller, 0, state["stalled_steps"] + 1)
     is_small = is_small_change(state, loss, loss_tolerance)
-    is_first = state["accepted_steps"] == 0
+    is_unconfirmed = (state["accepted_steps"] == 0) & (
+        state["trials"] < _TRIALS_BEFORE_CONFIRMATION
+    )
     return state | {
-        "phase": where(is_first, CONFIRM, CHOOSE, state["phase"]),
+        "phase": where(is_unconfirmed, CONFIRM, CHOOSE, state["phase"]),
         "status": where(
             is_small, StopReason.LOSS_TOLERANCE.code, state["status"]
         ),
@@ -188,6 +193,18 @@ def _started(state, evaluation):
     )
 
 
+def _tried(state):
+    """After a trial was judged; the first few may have had other losses."""
+    trials = state["trials"] + 1
+    is_due = (
+        (state["phase"] == TRIAL)
+        & (state["accepted_steps"] == 0)
+        & (trials == _TRIALS_BEFORE_CONFIRMATION)
+    )
+    phase = where(is_due, CONFIRM, state["phase"])
+    return state | {"trials": trials, "phase": phase}
+
+
 def _compared(state, evaluation):
     """After a second evaluation of the accepted point."""
     is_unchanged = is_same(state, evaluation)
@@ -206,8 +223,11 @@ def _compared(state, evaluation):
     )
     # The first step was judged by two different losses: it is taken back.
     is_undone = is_confirmation & ~is_unchanged
+    is_searching = state["accepted_steps"] == 0
+    next_phase = where(is_searching, TRIAL, CHOOSE, state["phase"])
+    is_confirmed = is_confirmation & is_unchanged
     return state | {
-        "phase": where(is_confirmation & is_unchanged, CHOOSE, state["phase"]),
+        "phase": tf.where(is_confirmed, next_phase, state["phase"]),
         "status": status,
         "point": tf.where(is_undone, state["start"], state["point"]),
         "loss": tf.where(is_undone, state["initial_loss"], state["loss"]),

@@ -11,8 +11,8 @@ import tensorflow as tf
 from keras_curvature.optimizers._evaluations import line_search
 from keras_curvature.optimizers.stop_reason import RUNNING
 
-# What the next evaluation is for: the point where a run starts; the first
-# accepted point once more, to see whether the loss is a function of the
+# What the next evaluation is for: the point where a run starts; the accepted
+# point once more, early, to see whether the loss is a function of the
 # weights; a trial; the accepted point once more, after no trial was better.
 START, CONFIRM, TRIAL, VERIFY = range(4)
 # Not an evaluation: the next trial is still to be chosen.
@@ -39,7 +39,9 @@ def shapes_of_run(size, dtype, variables):
         # Over all runs, not to be forgotten by a new one.
         "evaluations": ((), "int64"),
         "non_finite_evaluations": ((), "int64"),
-        # Of this run.
+        # Of this run. The accepted point is confirmed once, after the first
+        # step or after the first few trials.
+        "trials": ((), "int64"),
         "accepted_steps": ((), "int64"),
         # Where the run began.
         "start": ((size,), dtype),

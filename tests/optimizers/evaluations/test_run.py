@@ -131,6 +131,34 @@ def test_another_loss_at_the_first_accepted_point_takes_the_step_back():
     assert run_of.loss == 8
 
 
+class Patient(Stepping):
+    """Tries on where the loss does not fall."""
+
+    def judge(self, state, evaluation):
+        after = super().judge(state, evaluation)
+        return after | {
+            "phase": tf.where(
+                after["phase"] == VERIFY, phase(TRIAL), after["phase"]
+            )
+        }
+
+
+def phase(value):
+    return tf.constant(value, tf.int64)
+
+
+def test_after_two_rejected_trials_the_start_is_evaluated_twice():
+    run_of = Driver(Patient()).step().step(offset=9.0).step(offset=9.0)
+    assert run_of.phase == CONFIRM
+    np.testing.assert_array_equal(run_of.weights, [0, 0])
+    run_of.step()
+    assert run_of.phase == TRIAL
+    np.testing.assert_array_equal(run_of.weights, [1, 1])
+    run_of.step()
+    assert run_of.accepted_steps == 1
+    assert run_of.phase == TRIAL
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_start_that_is_not_finite_is_an_error(bad):
     run_of = Driver().step(offset=bad)
