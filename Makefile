@@ -30,7 +30,7 @@ demo: $(VENV)
 test: $(VENV)
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-test-fast: ARGS += -m "not slow"
+test-fast: override ARGS += -m "not slow"
 test-fast: test
 
 lint: $(VENV)
