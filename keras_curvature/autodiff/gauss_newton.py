@@ -1,4 +1,4 @@
-"""Products with the generalised Gauss-Newton matrix."""
+"""Products with the generalized Gauss-Newton matrix."""
 
 import tensorflow as tf
 
@@ -8,7 +8,7 @@ from keras_curvature.autodiff.repairs.context import differentiated_twice
 
 
 def gauss_newton_vector_product(outputs_fn, loss_fn, variables, vectors):
-    """G·v with the generalised Gauss–Newton matrix G = Jᵀ·H_L·J.
+    """G·v with the generalized Gauss–Newton matrix G = Jᵀ·H_L·J.
 
     J is the Jacobian of the outputs by the variables and H_L the Hessian of
     the loss by the outputs. G is positive semi-definite where the loss is

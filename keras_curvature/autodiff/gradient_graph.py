@@ -18,7 +18,7 @@ class GradientGraph(Curvature):
     In a `tf.function` the gradients of a loss are symbolic tensors of the
     function's graph. They are differentiated again, with no second forward
     pass, so the Hessian is that of the very loss of this step: the same
-    dropout mask, the same batch statistics, regularisers included.
+    dropout mask, the same batch statistics, regularizers included.
 
         H·v = ∂(gᵀv)/∂w    (Pearlmutter 1994)
 

@@ -12,7 +12,7 @@ def as_tf_variable(variable):
 
 
 def variable_name(variable):
-    """A name that a user recognises in an error message."""
+    """A name that a user recognizes in an error message."""
     return getattr(variable, "path", variable.name)
 
 

@@ -51,8 +51,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("is_traced", [False, True])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name, is_traced",
+    [(name, False) for name in CASES]
+    + [(name, True) for name in CASES if name != "dynamic_stitch"],
+)
 def test_tapes_have_the_true_derivatives(name, is_traced):
     function, gradient, hessian = CASES[name]
     function = tf.function(function, autograph=False) if is_traced else function
@@ -81,6 +84,13 @@ def test_a_graph_that_left_a_derivative_out_gives_no_number(name):
         return graph.hessian_vector_product([tf.constant([1.0, 1.0])])[0]
 
     assert np.isnan(product()).any()
+
+
+def test_overwritten_rows_of_a_graph_are_refused():
+    w = tf.Variable([0.0, Y])
+    function = tf.function(stitched, autograph=False)
+    with pytest.raises(SecondDerivativeError, match="DynamicStitch"):
+        hessian_vector_product(lambda: function(w), [w], [tf.ones(2)])
 
 
 def test_a_product_of_zero_and_log_of_zero_keeps_its_convention():

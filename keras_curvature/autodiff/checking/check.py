@@ -108,7 +108,7 @@ def _refuse_incomplete(model, loss):
 
 
 def _loss_function(model, loss):
-    """A callable of (x, y, outputs), regularisers included."""
+    """A callable of (x, y, outputs), regularizers included."""
     if loss is None:
         return lambda x, y, outputs: model.compute_loss(
             x=x, y=y, y_pred=outputs

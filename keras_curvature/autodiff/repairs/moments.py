@@ -5,7 +5,7 @@
     variance = mean((x − stop(mean(x)))²)
 
 because ∂variance/∂mean = 0. That holds for the value, not for its derivative:
-differentiated twice, the term is missing, and the Hessian of a normalised
+differentiated twice, the term is missing, and the Hessian of a normalized
 layer was measured to be wrong by 2 to 39 %.
 """
 

@@ -3,7 +3,10 @@
 TensorFlow gives both the gradient of the result, also where indices repeat.
 """
 
+import numpy as np
 import tensorflow as tf
+
+from keras_curvature.autodiff.repairs.errors import refusal
 
 
 def dynamic_stitch(operation, cotangent, registered):
@@ -28,3 +31,18 @@ def dynamic_stitch(operation, cotangent, registered):
         is_kept = tf.reshape(is_kept, tf.concat([tf.shape(places), ones], 0))
         kept.append(tf.where(is_kept, gradient, tf.zeros_like(gradient)))
     return [*gradients[:count], *kept]
+
+
+def refuse_overwritten(operation):
+    """Raises in a graph where an index is known to repeat."""
+    count = len(operation.inputs) // 2
+    indices = [tf.get_static_value(i) for i in operation.inputs[:count]]
+    known = [i.ravel() for i in indices if i is not None]
+    places = np.concatenate(known) if known else np.array([])
+    if len(np.unique(places)) < len(places):
+        raise refusal(
+            operation,
+            "TensorFlow gives a row that is overwritten the gradient of the "
+            "row that overwrites it.",
+            "indices that do not repeat, or eager tapes.",
+        )

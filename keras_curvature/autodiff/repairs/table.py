@@ -46,7 +46,10 @@ from keras_curvature.autodiff.repairs.resize import (
     scale_and_translate_grad,
 )
 from keras_curvature.autodiff.repairs.softsign import softsign_grad
-from keras_curvature.autodiff.repairs.stitch import dynamic_stitch
+from keras_curvature.autodiff.repairs.stitch import (
+    dynamic_stitch,
+    refuse_overwritten,
+)
 
 # Added to TensorFlow's registry where it has no entry.
 MISSING = {
@@ -85,8 +88,11 @@ EXTENDED = {
 }
 
 
-# Where the first gradient is TensorFlow's, in a graph that it made.
+# Called with an operation of a graph that is differentiated twice: there the
+# first gradient is TensorFlow's. Each raises where nothing right is made of it.
 REFUSED_IN_GRAPHS = {
+    "DynamicStitch": refuse_overwritten,
+    "ParallelDynamicStitch": refuse_overwritten,
     "SegmentProd": refuse_segment_product,
     "UnsortedSegmentProd": refuse_segment_product,
 }
@@ -136,14 +142,14 @@ def gradient_function(operation_type, lookup, is_differentiated_twice):
             EXTENDED[operation_type], registered=registered
         )
         if is_differentiated_twice and operation_type in REFUSED_IN_GRAPHS:
-            return functools.partial(_by_tapes_only, extended=extended)
+            return functools.partial(_unless_refused, extended=extended)
         return extended
     return registered
 
 
-def _by_tapes_only(operation, *cotangents, extended):
+def _unless_refused(operation, *cotangents, extended):
     if isinstance(operation, tf.Operation):
-        return REFUSED_IN_GRAPHS[operation.type](operation)
+        REFUSED_IN_GRAPHS[operation.type](operation)
     return extended(operation, *cotangents)
 
 
