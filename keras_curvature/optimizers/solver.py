@@ -45,7 +45,7 @@ class Solver(keras.optimizers.Optimizer):
 
     Args:
         gradient_tolerance: Float ≥ 0, see the subclass.
-        loss_tolerance: Float ≥ 0, see the subclass.
+        loss_tolerance: Float in [0, 1), see the subclass.
         name: String.
         options: Dict of further arguments, all of which are refused: options
             of Keras's optimizers that a solver cannot have.
@@ -69,7 +69,7 @@ class Solver(keras.optimizers.Optimizer):
             "gradient_tolerance", gradient_tolerance, minimum=0
         )
         self.loss_tolerance = checked_number(
-            "loss_tolerance", loss_tolerance, minimum=0
+            "loss_tolerance", loss_tolerance, minimum=0, below=1
         )
 
     # How the run stands

@@ -11,7 +11,10 @@ from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
 )
 from keras_curvature.optimizers._common.flattening import Flattening
-from keras_curvature.optimizers._common.known_variables import check_known
+from keras_curvature.optimizers._common.known_variables import (
+    SavesVariableNames,
+    check_known,
+)
 from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
     sum_over_replicas,
@@ -35,7 +38,7 @@ from keras_curvature.optimizers.solver import Solver, SolverError, number
 from keras_curvature.optimizers.stop_reason import StopReason
 
 
-class ReverseCommunication(Solver):
+class ReverseCommunication(SavesVariableNames, Solver):
     """Base of the solvers whose steps are evaluations at trial points.
 
     The state is a dict of tensors, one for each optimizer variable, and all
