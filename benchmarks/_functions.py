@@ -1,4 +1,4 @@
-"""Classical functions as Keras models, minimised by ours and by SciPy."""
+"""Classical functions as Keras models, minimized by ours and by SciPy."""
 
 from typing import NamedTuple
 
@@ -108,7 +108,7 @@ def compiled(problem, optimizer, **settings):
     return model
 
 
-def minimised(problem, optimizer, most=1000, **settings):
+def minimized(problem, optimizer, most=1000, **settings):
     """The model after training until the optimizer has converged."""
     model = compiled(problem, optimizer, **settings)
     for step in range(most):
@@ -126,7 +126,7 @@ class ScipyRun(NamedTuple):
     products: int
 
 
-def scipy_minimised(problem, method, tolerance=1e-8):
+def scipy_minimized(problem, method, tolerance=1e-8):
     """What SciPy reaches, and the evaluations of loss and gradient."""
     calls = {"evaluations": 0, "products": 0}
 

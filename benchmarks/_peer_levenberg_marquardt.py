@@ -65,7 +65,7 @@ def tensorflow_step(weights):
 
 
 def main():
-    # A line for each failed factorisation, otherwise.
+    # A line for each failed factorization, otherwise.
     logging.disable()
     peer, path = sys.argv[1:]
     with np.load(path) as data:

@@ -1,6 +1,6 @@
 """Evaluations that LBFGS and NewtonCG need, beside SciPy's.
 
-Both minimise the same functions to the same gradient norm, SciPy by calls of
+Both minimize the same functions to the same gradient norm, SciPy by calls of
 a function and ours as Keras models, one evaluation a training step. One JSON
 line for each function and method: evaluations of loss and gradient, Hessian
 products, and how far the minima lie apart. Deterministic, and independent of
@@ -18,9 +18,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import keras
 from _functions import (
-    minimised,
+    minimized,
     problems,
-    scipy_minimised,
+    scipy_minimized,
 )
 
 from keras_curvature.optimizers import LBFGS, NewtonCG
@@ -30,9 +30,9 @@ METHODS = {"L-BFGS-B": LBFGS, "trust-ncg": NewtonCG}
 
 def figure(problem, method, tolerance):
     """The counts of one function and method."""
-    scipy = scipy_minimised(problem, method, tolerance)
+    scipy = scipy_minimized(problem, method, tolerance)
     optimizer = METHODS[method](gradient_tolerance=tolerance)
-    minimised(problem, optimizer)
+    minimized(problem, optimizer)
     ours = optimizer.progress
     return {
         "problem": problem.name,

@@ -64,7 +64,7 @@ def main():
                     _run(problem, name, make, rates[name], seed, arguments)
                 )
         for name, results in runs.items():
-            _summarise(problem, name, results)
+            _summarize(problem, name, results)
 
 
 def _parser():
@@ -145,7 +145,7 @@ def _order(results):
     )
 
 
-def _summarise(problem, name, results):
+def _summarize(problem, name, results):
     steps = [r["steps"] for r in results if r["steps"]]
     seconds = [r["seconds"] for r in results if r["steps"]]
     summary = {

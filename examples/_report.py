@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib import ticker
 
-# Of Okabe and Ito's palette, which colour-blind readers can tell apart.
+# Of Okabe and Ito's palette, which color-blind readers can tell apart.
 GREY, ORANGE, GREEN = "#555555", "#E69F00", "#009E73"
 BLUE, PURPLE = "#0072B2", "#CC79A7"
 

@@ -18,7 +18,7 @@ from keras_curvature.optimizers import (
 
 PURPLE = "#CC79A7"
 
-# Name of --optimizers: what the plots call it, how it is made, its colour.
+# Name of --optimizers: what the plots call it, how it is made, its color.
 OPTIMIZERS = {
     "levenberg_marquardt": (
         "LevenbergMarquardt",

@@ -46,7 +46,7 @@ METHODS = {
 
 
 def load_data():
-    """Standardised by the training part: 242 rows, and twice 100."""
+    """Standardized by the training part: 242 rows, and twice 100."""
     x, y = load_diabetes(return_X_y=True)
     y = y[:, np.newaxis]
     x, x_test, y, y_test = train_test_split(x, y, test_size=100, random_state=0)

@@ -30,7 +30,7 @@ def times_square(factor, root):
     """factor·root², normal also where root² alone has underflowed.
 
     The bound is never reached. It separates the two products, which
-    TensorFlow's graph optimiser would reorder to factor·(root·root).
+    TensorFlow's graph optimizer would reorder to factor·(root·root).
     """
     return tf.minimum(factor * root, root.dtype.max) * root
 

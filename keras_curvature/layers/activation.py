@@ -79,7 +79,7 @@ class Activation(ElementwiseActivation):
             dtype of its input.
 
     Raises:
-        ValueError: From a derivative, if the function changes shape or dtype,
+        ValueError: from a derivative, if the function changes shape or dtype,
             mixes elements (softmax), or cuts the gradient (`tf.stop_gradient`,
             `tf.numpy_function`, a cast to integers). A cut is never taken for
             a derivative of 0.

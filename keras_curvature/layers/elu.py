@@ -29,7 +29,7 @@ class ELU(ElementwiseActivation):
             dtype of its input.
 
     Raises:
-        ValueError: If `alpha` is not a finite real number.
+        ValueError: if `alpha` is not a finite real number.
 
     Example:
 
@@ -40,7 +40,7 @@ class ELU(ElementwiseActivation):
     layer.first_derivative([0.0, 1.0]).numpy().tolist()  # [2.0, 1.0]
     ```
 
-    Reference:
+    References:
 
     - Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network
       learning by exponential linear units", 2016, arXiv:1511.07289

@@ -168,14 +168,14 @@ class GELU(ElementwiseActivation):
     σ(w) is Keras's ½(1 + tanh(w/2)).
 
     Args:
-        approximate: Boolean, the tanh form instead of the exact one. Defaults
+        approximate: Bool, the tanh form instead of the exact one. Defaults
             to `False`.
         **kwargs: `name`, `dtype` and the other arguments of
             `keras.layers.Layer`. Without `dtype` the layer computes in the
             dtype of its input.
 
     Raises:
-        ValueError: If `approximate` is not a boolean.
+        ValueError: if `approximate` is not a bool.
 
     Example:
 

@@ -29,7 +29,7 @@ class LeakyReLU(ElementwiseActivation):
             dtype of its input.
 
     Raises:
-        ValueError: If `negative_slope` is not a finite real number.
+        ValueError: if `negative_slope` is not a finite real number.
 
     Example:
 

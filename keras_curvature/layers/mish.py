@@ -1,4 +1,4 @@
-"""The self-regularised unit x·tanh(softplus(x))."""
+"""The self-regularized unit x·tanh(softplus(x))."""
 
 import math
 
@@ -53,7 +53,7 @@ class Mish(ElementwiseActivation):
     round(float(layer.first_derivative(0.0)), 6)  # 0.6
     ```
 
-    Reference:
+    References:
 
     - Misra, "Mish: a self regularized non-monotonic activation function",
       2020, arXiv:1908.08681

@@ -1,4 +1,4 @@
-"""The self-normalising exponential linear unit."""
+"""The self-normalizing exponential linear unit."""
 
 import keras
 import tensorflow as tf
@@ -39,7 +39,7 @@ class SELU(ElementwiseActivation):
     layer.second_derivative([0.0, 1.0]).numpy().tolist()  # [0.0, 0.0]
     ```
 
-    Reference:
+    References:
 
     - Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural
       networks", 2017, arXiv:1706.02515

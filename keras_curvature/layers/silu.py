@@ -37,7 +37,7 @@ class SiLU(ElementwiseActivation):
     # (0.5, 0.5)
     ```
 
-    Reference:
+    References:
 
     - Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural
       network function approximation in reinforcement learning", 2018,

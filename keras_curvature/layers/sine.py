@@ -102,7 +102,7 @@ class Sine(ElementwiseActivation):
             dtype of its input.
 
     Raises:
-        ValueError: If `frequency` is not a finite positive number.
+        ValueError: if `frequency` is not a finite positive number.
 
     Example:
 
@@ -114,7 +114,7 @@ class Sine(ElementwiseActivation):
     # (30.0, -0.0)
     ```
 
-    Reference:
+    References:
 
     - Sitzmann et al., "Implicit neural representations with periodic
       activation functions", 2020, arXiv:2006.09661

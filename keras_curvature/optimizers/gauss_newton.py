@@ -58,8 +58,9 @@ class GaussNewton(LeastSquaresSolver):
             ‖∇L‖ ≤ gradient_tolerance·√(2L). Defaults to `0.0`.
         step_tolerance: Float ≥ 0. `fit` ends after a step of
             ‖d‖ ≤ step_tolerance·‖w‖. Defaults to `0.0`.
-        loss_tolerance: Float in [0, 1). `fit` ends after a step whose predicted and
-            actual reductions of the loss are within this fraction of it.
+        loss_tolerance: Float in [0, 1). `fit` ends after a step whose
+            predicted and actual reductions of the loss are within this
+            fraction of it.
             Defaults to `0.0`. With all three 0 it ends where rounding does
             not let the loss be lowered further.
         name: String. Defaults to `"gauss_newton"`.

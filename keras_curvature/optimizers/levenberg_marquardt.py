@@ -102,9 +102,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
             orthogonal to r up to this cosine. Defaults to `0.0`.
         step_tolerance: Float ≥ 0. `fit` ends after a step of
             ‖D·d‖ ≤ step_tolerance·‖D·w‖. Defaults to `0.0`.
-        loss_tolerance: Float in [0, 1). `fit` ends after a step whose predicted and
-            actual relative reductions of the loss are within this. Defaults
-            to `0.0`. With all three 0 it ends where rounding does not let
+        loss_tolerance: Float in [0, 1). `fit` ends after a step whose
+            predicted and actual relative reductions of the loss are within
+            this. Defaults to `0.0`. With all three 0 it ends where rounding does not let
             the loss be lowered further.
         name: String. Defaults to `"levenberg_marquardt"`.
 

@@ -165,7 +165,7 @@ def test_exported_saved_model_serves_without_this_package(tmp_path):
         "assert 'keras_curvature' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
-    # The graph optimiser may reorder a float32 sum: a few units of 6e-8.
+    # The graph optimizer may reorder a float32 sum: a few units of 6e-8.
     np.testing.assert_allclose(
         np.load(tmp_path / "y.npy"), model(X), rtol=1e-6, atol=1e-6
     )

@@ -43,7 +43,7 @@ def test_estimate_of_a_step_is_z_times_hz_of_its_whole_loss(float64, rng):
     model = keras.Model(inputs, {"a": a, "b": b})
     x = rng.normal(size=(6, 3))
     y = {"a": rng.normal(size=(6, 2)), "b": rng.integers(0, 2, (6, 1))}
-    # Keras takes sample weights and regularisers through float32.
+    # Keras takes sample weights and regularizers through float32.
     weight = rng.integers(1, 9, 6) / 8
     diagonals = first_diagonals(
         model,

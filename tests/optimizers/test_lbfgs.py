@@ -11,9 +11,9 @@ from tests.optimizers.evaluations.minimization import (
     NOTHING,
     Problem,
     compiled,
-    minimised,
+    minimized,
     problems,
-    scipy_minimised,
+    scipy_minimized,
 )
 from tests.optimizers.evaluations.networks import (
     BATCHES,
@@ -32,9 +32,9 @@ from tests.optimizers.evaluations.networks import (
 def test_reaches_the_minimum_of_scipy_with_as_many_evaluations(
     float64, problem
 ):
-    scipy = scipy_minimised(problem, "L-BFGS-B")
+    scipy = scipy_minimized(problem, "L-BFGS-B")
     optimizer = LBFGS()
-    minimised(problem, optimizer)
+    minimized(problem, optimizer)
     progress = optimizer.progress
     assert optimizer.converged
     assert abs(progress["accepted_loss"] - scipy.minimum) < 1e-8
@@ -44,7 +44,7 @@ def test_reaches_the_minimum_of_scipy_with_as_many_evaluations(
 
 
 def test_the_first_condition_alone_also_leads_to_the_minimum(float64):
-    model = minimised(problems()[0], LBFGS(line_search="armijo"))
+    model = minimized(problems()[0], LBFGS(line_search="armijo"))
     np.testing.assert_allclose(model.point.numpy(), [1, 1], rtol=1e-8)
 
 
@@ -253,7 +253,7 @@ def test_trials_that_are_not_finite_shorten_the_step(float64):
         np.array([0.02, 0.9]),
     )
     optimizer = LBFGS()
-    model = minimised(problem, optimizer, 80)
+    model = minimized(problem, optimizer, 80)
     np.testing.assert_allclose(model.point.numpy(), [0.01, 0.01], rtol=1e-9)
 
 
@@ -282,7 +282,7 @@ def test_stops_at_the_precision_of_float32():
 def test_steps_after_convergence_change_nothing(float64):
     problem = problems()[0]
     optimizer = LBFGS(gradient_tolerance=1e-3)
-    model = minimised(problem, optimizer)
+    model = minimized(problem, optimizer)
     point, progress = model.point.numpy(), optimizer.progress
     for _ in range(3):
         model.train_on_batch(NOTHING, NOTHING)
@@ -293,7 +293,7 @@ def test_steps_after_convergence_change_nothing(float64):
 
 def test_stops_where_the_loss_hardly_changes(float64):
     optimizer = LBFGS(loss_tolerance=1e-2)
-    minimised(problems()[-1], optimizer)
+    minimized(problems()[-1], optimizer)
     assert optimizer.stop_reason is StopReason.LOSS_TOLERANCE
     assert optimizer.progress["gradient_norm"] > 1e-8
 

@@ -147,13 +147,13 @@ def test_a_plain_model_is_refused(rng):
 
 
 def test_a_layer_that_mixes_samples_is_found_out(rng):
-    class Centred(keras.layers.Layer):
+    class Centered(keras.layers.Layer):
         def call(self, x):
             return x - tf.reduce_mean(x, axis=0)
 
     model = compiled(
         keras_curvature.Sequential(
-            [keras.Input((2,)), Centred(), keras.layers.Dense(1)]
+            [keras.Input((2,)), Centered(), keras.layers.Dense(1)]
         )
     )
     with pytest.raises(RuntimeError, match="one by one"):

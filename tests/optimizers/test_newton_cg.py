@@ -12,9 +12,9 @@ from tests.optimizers.evaluations.minimization import (
     NOTHING,
     Problem,
     compiled,
-    minimised,
+    minimized,
     problems,
-    scipy_minimised,
+    scipy_minimized,
 )
 from tests.optimizers.evaluations.networks import (
     BATCHES,
@@ -31,9 +31,9 @@ from tests.optimizers.evaluations.networks import (
 def test_reaches_the_minimum_of_scipy_with_as_many_evaluations(
     float64, problem
 ):
-    scipy = scipy_minimised(problem, "trust-ncg")
+    scipy = scipy_minimized(problem, "trust-ncg")
     optimizer = NewtonCG()
-    minimised(problem, optimizer)
+    minimized(problem, optimizer)
     progress = optimizer.progress
     assert optimizer.converged
     assert abs(progress["accepted_loss"] - scipy.minimum) < 1e-8
@@ -53,7 +53,7 @@ def saddle(x):
 @pytest.mark.parametrize("start", [[0.0, 0.0], [1.0, 0.0], [1.0, 1e-9]])
 def test_leaves_a_saddle_point(float64, start):
     optimizer = NewtonCG()
-    model = minimised(Problem("saddle", saddle, np.array(start)), optimizer)
+    model = minimized(Problem("saddle", saddle, np.array(start)), optimizer)
     x = model.point.numpy()
     np.testing.assert_allclose([x[0], abs(x[1])], [0, 0.5**0.5], atol=1e-8)
     assert optimizer.stop_reason is StopReason.GRADIENT_TOLERANCE
@@ -128,9 +128,9 @@ def test_the_preconditioner_saves_products(float64):
     problem = next(p for p in problems() if p.name == "rosenbrock_100")
     radius = 1 / np.linalg.norm(problem.start)
     plain = NewtonCG(radius)
-    minimised(problem, plain)
+    minimized(problem, plain)
     preconditioned = NewtonCG(radius, preconditioner="lbfgs", history_size=30)
-    model = minimised(problem, preconditioned)
+    model = minimized(problem, preconditioned)
     np.testing.assert_allclose(model.point.numpy(), 1, rtol=1e-7)
     assert (
         preconditioned.progress["hessian_products"]
@@ -201,7 +201,7 @@ def test_trials_that_are_not_finite_shrink_the_region(float64):
         lambda x: tf.reduce_sum(100 * x - tf.math.log(x)),
         np.array([0.02, 0.9]),
     )
-    model = minimised(problem, NewtonCG(), 80)
+    model = minimized(problem, NewtonCG(), 80)
     np.testing.assert_allclose(model.point.numpy(), [0.01, 0.01], rtol=1e-9)
 
 

@@ -36,7 +36,7 @@ INNER = {
     "momentum, period 3": lambda: SecondOrderGradient(
         keras.optimizers.SGD(0.05, momentum=0.9), update_period=3
     ),
-    "normalised": lambda: SecondOrderGradient("sgd", normalize=True),
+    "normalized": lambda: SecondOrderGradient("sgd", normalize=True),
     # Keras refuses ema_overwrite_frequency on replicas itself.
     "clipnorm, decay, average": lambda: SecondOrderGradient(
         keras.optimizers.SGD(0.1, weight_decay=0.1, clipnorm=0.1, use_ema=True)

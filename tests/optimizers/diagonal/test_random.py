@@ -32,7 +32,7 @@ def test_signs_are_fair():
 
 
 @pytest.mark.parametrize("lag", [1, 2, 7, 8, 31, 32, 33, 64, 1024])
-def test_signs_do_not_depend_on_their_neighbours(lag):
+def test_signs_do_not_depend_on_their_neighbors(lag):
     drawn = signs()
     within_chance(drawn[lag:] @ drawn[:-lag], (COUNT - lag) ** 0.5)
 

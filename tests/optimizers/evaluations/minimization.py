@@ -110,7 +110,7 @@ def compiled(problem, optimizer, **settings):
     return model
 
 
-def minimised(problem, optimizer, most=1000, **settings):
+def minimized(problem, optimizer, most=1000, **settings):
     """The model after training until the optimizer has converged."""
     model = compiled(problem, optimizer, **settings)
     for step in range(most):
@@ -128,7 +128,7 @@ class ScipyRun(NamedTuple):
     products: int
 
 
-def scipy_minimised(problem, method, tolerance=1e-8):
+def scipy_minimized(problem, method, tolerance=1e-8):
     """What SciPy reaches, and the evaluations of loss and gradient."""
     calls = {"evaluations": 0, "products": 0}
 

@@ -12,9 +12,9 @@ from keras_curvature.optimizers._evaluations.line_search_solver import (
     LineSearchSolver,
 )
 from tests.optimizers.evaluations.minimization import (
-    minimised,
+    minimized,
     problems,
-    scipy_minimised,
+    scipy_minimized,
 )
 
 
@@ -64,9 +64,9 @@ class BFGS(LineSearchSolver):
 @pytest.mark.parametrize("name", ["rosenbrock_2", "rosenbrock_10"])
 def test_a_dense_direction_takes_the_evaluations_of_scipys_bfgs(float64, name):
     problem = next(p for p in problems() if p.name == name)
-    scipy = scipy_minimised(problem, "BFGS")
+    scipy = scipy_minimized(problem, "BFGS")
     optimizer = BFGS()
-    model = minimised(problem, optimizer, jit_compile=False)
+    model = minimized(problem, optimizer, jit_compile=False)
     np.testing.assert_allclose(model.point.numpy(), 1, rtol=1e-7)
     assert optimizer.converged
     # The first accepted point is evaluated twice.

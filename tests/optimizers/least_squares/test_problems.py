@@ -82,7 +82,7 @@ def test_minimum_is_scipys_after_at_most_1_3_times_its_evaluations(
     assert model.optimizer.stop_reason is not None
 
 
-def test_a_loss_that_overflows_at_trial_points_is_minimised(float64):
+def test_a_loss_that_overflows_at_trial_points_is_minimized(float64):
     # exp(1000·b) is infinite after the undamped first step.
     model, _ = minimize_residuals(
         lambda b: [tf.exp(1000 * b[0]) - 2.0], [-0.01]
