@@ -52,8 +52,8 @@ class GaussNewton(LeastSquaresSolver):
             ‖w‖. Defaults to `1.0`.
         max_attempts: Int ≥ 1, trial steps on one path; each has a quarter of
             the radius before. Defaults to `5`.
-        mini_batches: Whether batches change from step to step on purpose.
-            `False` warns once where they do. Defaults to `False`.
+        mini_batches: Bool, whether batches change from step to step on
+            purpose. `False` warns once where they do. Defaults to `False`.
         gradient_tolerance: Float ≥ 0. `fit` ends when
             ‖∇L‖ ≤ gradient_tolerance·√(2L). Defaults to `0.0`.
         step_tolerance: Float ≥ 0. `fit` ends after a step of
