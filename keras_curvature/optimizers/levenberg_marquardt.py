@@ -85,16 +85,16 @@ class LevenbergMarquardt(LeastSquaresSolver):
             depend on the units of the weights. `"identity"`: D = I,
             in float64 often faster on networks, whose weights have like
             units. Defaults to `"marquardt"`.
-        geodesic_acceleration: Bool, whether steps are bent, see above. Defaults to
-            `False`.
+        geodesic_acceleration: Bool, whether steps are bent, see above.
+            Defaults to `False`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Larger ones are quicker from starts near the solution;
             networks may leap into a poor minimum. Defaults to `1.0`.
         max_attempts: Int ≥ 1, trial steps for one Jacobian. Defaults to
             `10`.
         mini_batches: Bool, whether batches change from step to step on
-            purpose. `False` warns once where they do, because each step then fits its
-            own batch and not the data. Defaults to `False`.
+            purpose. `False` warns once where they do, because each step then
+            fits its own batch and not the data. Defaults to `False`.
         slice_size: Int ≥ 1 or None. Number of samples whose Jacobian is held
             at once, which bounds the memory. None: as many as have 2²⁴
             entries. Defaults to `None`.
