@@ -77,8 +77,8 @@ def exact_derivatives():
             with tf.GradientTape() as inner:
                 inner.watch(x)
                 y = layer(x)[0, 0]
-            slope = inner.gradient(y, x)
-        outer.gradient(slope, x)  # [[-0.2115, 0.0282, 0.1833]]
+            slope = inner.gradient(y, x)[0, 0]
+        outer.gradient(slope, x)  # [[0.1932, -0.1603, -0.0329]]
     ```
     """
     with _opened():
