@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_curvature.callbacks import SolverProgress
-from keras_curvature.optimizers import LBFGS, StopReason
-from tests.optimizers.evaluations.minimization import (
+from benchmarks.classical_functions import (
     NOTHING,
     Problem,
     compiled,
@@ -15,6 +13,8 @@ from tests.optimizers.evaluations.minimization import (
     problems,
     scipy_minimized,
 )
+from keras_curvature.callbacks import SolverProgress
+from keras_curvature.optimizers import LBFGS, StopReason
 from tests.optimizers.evaluations.networks import (
     BATCHES,
     ERRORS,

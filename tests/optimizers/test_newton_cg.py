@@ -6,9 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_curvature
-from keras_curvature.callbacks import SolverProgress
-from keras_curvature.optimizers import NewtonCG, StopReason
-from tests.optimizers.evaluations.minimization import (
+from benchmarks.classical_functions import (
     NOTHING,
     Problem,
     compiled,
@@ -16,6 +14,8 @@ from tests.optimizers.evaluations.minimization import (
     problems,
     scipy_minimized,
 )
+from keras_curvature.callbacks import SolverProgress
+from keras_curvature.optimizers import NewtonCG, StopReason
 from tests.optimizers.evaluations.networks import (
     BATCHES,
     ERRORS,

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.classical_functions import (
+    minimized,
+    problems,
+    scipy_minimized,
+)
 from keras_curvature.optimizers._evaluations.direction import (
     QuasiNewtonDirection,
 )
 from keras_curvature.optimizers._evaluations.line_search import Rules
 from keras_curvature.optimizers._evaluations.line_search_solver import (
     LineSearchSolver,
-)
-from tests.optimizers.evaluations.minimization import (
-    minimized,
-    problems,
-    scipy_minimized,
 )
 
 

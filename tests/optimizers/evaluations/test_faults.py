@@ -6,17 +6,17 @@ import pytest
 import tensorflow as tf
 
 import keras_curvature
+from benchmarks.classical_functions import (
+    NOTHING,
+    Problem,
+    compiled,
+    rosenbrock,
+)
 from keras_curvature.optimizers import (
     LBFGS,
     NewtonCG,
     SolverError,
     StopReason,
-)
-from tests.optimizers.evaluations.minimization import (
-    NOTHING,
-    Problem,
-    compiled,
-    rosenbrock,
 )
 from tests.optimizers.evaluations.networks import (
     curve,

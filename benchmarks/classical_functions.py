@@ -1,4 +1,7 @@
-"""Classical test functions as Keras models, and SciPy beside them."""
+"""Classical functions as Keras models, minimized by ours and by SciPy.
+
+The tests of the solvers use them too.
+"""
 
 from typing import NamedTuple
 
