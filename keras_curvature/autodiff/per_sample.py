@@ -6,6 +6,7 @@ import warnings
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice
+from keras_curvature.autodiff._by_columns import columns_or_rows
 from keras_curvature.autodiff._vectorizing import place_in_loop, quiet_attempt
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.tensorflow_private import operations_within
@@ -21,10 +22,12 @@ def per_sample_jacobian(
     batch (`tf.vectorized_map`), at about the price of one gradient of a batch
     for scalar outputs; `tf.GradientTape.jacobian` costs some thirty times
     more. Operations that TensorFlow cannot vectorize (grouped convolutions,
-    some loops) are differentiated sample after sample, and a warning names
-    the first of them. The outputs of a sample must depend on that sample
-    alone: a layer that mixes samples, as BatchNormalization in training mode
-    does, sees batches of one here.
+    some loops) are differentiated sample after sample, or weight after weight
+    where there are few weights, and a warning names the first of them. The
+    outputs of a sample must depend on that sample alone: a layer that mixes
+    samples, as BatchNormalization in training mode does, sees batches of one
+    here. Where weight after weight is fewer passes, that is taken only if the
+    first and the last sample have the same outputs alone as in the batch.
 
     Args:
         outputs_fn: Callable that maps a batch of inputs to a tensor of shape
@@ -104,20 +107,35 @@ def per_sample_jacobian(
     except (NotImplementedError, TypeError, ValueError) as error:
         # An operation that TensorFlow cannot vectorize, or vectorizes wrongly,
         # or an error of the caller's, which is raised again here.
-        results = _one_by_one(
-            functools.partial(one_sample, vectorized=False), inputs
+        rows = functools.partial(
+            _one_by_one,
+            functools.partial(one_sample, vectorized=False),
+            inputs,
         )
-        _warn_of_one_by_one(attempt.failed or error)
+        results, may_be_columns = columns_or_rows(
+            outputs_fn, inputs, sources, unconnected, rows
+        )
+        _warn_of_passes(
+            attempt.failed or error, results, sources, may_be_columns
+        )
         return results
 
 
-def _warn_of_one_by_one(cause):
+def _warn_of_passes(cause, results, variables, may_be_columns):
+    width = results[0].shape[1:].num_elements()
+    passes = f"samples times outputs, {width} for each sample"
+    if may_be_columns:
+        size = sum(v.shape.num_elements() for v in variables)
+        passes = (
+            f"weights plus one, {size + 1} for a batch, or as {passes}, "
+            "whichever is less"
+        )
     warnings.warn(
         f"per_sample_jacobian: TensorFlow cannot vectorize {cause}. The "
-        "Jacobians are computed sample after sample, so that a batch takes as "
-        "many backward passes as it has samples. Faster: GaussNewton in the "
-        "place of LevenbergMarquardt, which needs no Jacobian of a sample, or "
-        "a layer of other operations.",
+        "Jacobians are computed by one backward pass after the other, as many "
+        f"as {passes}. Faster where these are many: GaussNewton in the place "
+        "of LevenbergMarquardt, which needs no Jacobian of a sample, or a "
+        "layer of other operations.",
         stacklevel=3,
     )
 

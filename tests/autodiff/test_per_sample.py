@@ -161,8 +161,14 @@ def logged():
 
 
 @pytest.mark.parametrize("optimized", [False, True])
-def test_one_warning_names_the_layer_that_is_not_vectorized(logged, optimized):
-    layer = keras.layers.DepthwiseConv2D(2, name="by_channel")
+@pytest.mark.parametrize("kind", ["depthwise", "separable"])
+def test_one_warning_names_the_layer_that_is_not_vectorized(
+    logged, kind, optimized
+):
+    if kind == "depthwise":
+        layer = keras.layers.DepthwiseConv2D(2, name="by_channel")
+    else:
+        layer = keras.layers.SeparableConv2D(2, 2, name="by_channel")
     layers = [
         keras.Input((3, 3, 2)),
         layer,
@@ -183,6 +189,10 @@ def test_one_warning_names_the_layer_that_is_not_vectorized(logged, optimized):
             per_sample_jacobian(model, x, model.trainable_variables)
     found = [w for w in caught if "by_channel" in str(w.message)]
     assert len(found) == 1, [str(w.message) for w in found]
+    # Of the layers and of a Dense layer of 8 inputs.
+    size = {"depthwise": 10, "separable": 14}[kind] + 9
+    if optimized:
+        assert f"{size + 1} for a batch" in str(found[0].message)
     assert not [r for r in logged if r.filename == "pfor.py"]
 
 
