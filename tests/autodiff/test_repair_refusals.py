@@ -70,8 +70,20 @@ REFUSED = {
         )
         ** 2
     ),
-    "SparseSegmentMeanGrad": lambda w: tf.reduce_sum(
-        tf.sparse.segment_mean(w * w, [0, 0, 1], [0, 0, 1]) ** 3
+    "FractionalAvgPoolGrad": lambda w: tf.reduce_sum(
+        tf.nn.fractional_avg_pool(
+            tf.reshape(w * w, (1, 3, 3, 1)), [1, 1.4, 1.4, 1], seed=3
+        )[0]
+        ** 3
+    ),
+    "PreventGradient": lambda w: tf.reduce_sum(
+        tf.raw_ops.CTCLoss(
+            inputs=tf.reshape(w * w, (3, 1, 3)),
+            labels_indices=tf.constant([[0, 0]], tf.int64),
+            labels_values=[1],
+            sequence_length=[3],
+        )[0]
+        ** 2
     ),
 }
 

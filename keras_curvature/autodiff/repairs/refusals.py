@@ -60,6 +60,7 @@ _RECOMPUTE = (
     "recomputes the forward pass where no outer derivative is recorded "
     "({error}). Instead: call the function without it."
 )
+_REASONS["PreventGradient"] = _REASONS["CTCLoss"]
 _REASONS["PyFuncStateless"] = _REASONS["PyFunc"]
 _REASONS["StatefulPartitionedCall"] = _REASONS["PartitionedCall"]
 _REASONS["ImageProjectiveTransformV2"] = _REASONS["ImageProjectiveTransformV3"]
@@ -76,6 +77,8 @@ REFUSED = {
     "FakeQuantWithMinMaxArgsGradient",
     "FakeQuantWithMinMaxVarsGradient",
     "FakeQuantWithMinMaxVarsPerChannelGradient",
+    # Around the gradient of CTCLoss; TensorFlow raises a LookupError.
+    "PreventGradient",
     "SparseAddGrad",
     "SparseDenseCwiseAdd",
 }

@@ -11,6 +11,7 @@ from keras_curvature.autodiff.repairs.dilation import (
     dilation_filter_grad,
     dilation_input_grad,
 )
+from keras_curvature.autodiff.repairs.empty_rows import fill_empty_rows_grad
 from keras_curvature.autodiff.repairs.local_response_normalization import (
     local_response_normalization_grad,
 )
@@ -29,6 +30,9 @@ from keras_curvature.autodiff.repairs.products import (
     refuse_segment_product,
     segment_product,
 )
+from keras_curvature.autodiff.repairs.ragged import (
+    ragged_tensor_to_variant_gradient,
+)
 from keras_curvature.autodiff.repairs.refusals import (
     REFUSED,
     REFUSED_TWICE,
@@ -46,6 +50,9 @@ from keras_curvature.autodiff.repairs.resize import (
     scale_and_translate_grad,
 )
 from keras_curvature.autodiff.repairs.softsign import softsign_grad
+from keras_curvature.autodiff.repairs.sparse_segments import (
+    sparse_segment_grad,
+)
 from keras_curvature.autodiff.repairs.stitch import (
     dynamic_stitch,
     refuse_overwritten,
@@ -60,7 +67,16 @@ MISSING = {
     "ResizeBicubicGrad": resize_bicubic_grad,
     "ResizeNearestNeighborGrad": resize_nearest_neighbor_grad,
     "ScaleAndTranslateGrad": scale_and_translate_grad,
+    "RaggedFillEmptyRowsGrad": fill_empty_rows_grad,
+    "RaggedTensorToVariantGradient": ragged_tensor_to_variant_gradient,
     "SoftsignGrad": softsign_grad,
+    "SparseFillEmptyRowsGrad": fill_empty_rows_grad,
+    **{
+        f"SparseSegment{name}Grad": sparse_segment_grad(
+            f"SparseSegment{name}WithNumSegments"
+        )
+        for name in ("Mean", "SqrtN", "Sum")
+    },
 }
 # In the place of what TensorFlow registers.
 REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
