@@ -8,10 +8,13 @@ from tests.autodiff.operations import (
     arrays,
     elementwise,
     images,
+    lists,
     matrices,
     reductions,
+    single_precision,
     sparse,
     special_points,
+    types,
 )
 
 SUBJECTS = {
@@ -24,5 +27,8 @@ SUBJECTS = {
         matrices,
         images,
         sparse,
+        lists,
+        single_precision,
+        types,
     )
 }

@@ -23,7 +23,7 @@ def rows():
         "broadcast_to": lambda w: tf.broadcast_to(w, [2, 3, 3]),
         "transpose": tf.transpose,
         "strided_slice": lambda w: w[::2, 1:],
-        "concat": lambda w: tf.concat([w, w**2], 0),
+        "concat": lambda w: tf.concat([w, tf.square(w)], 0),
         "split": lambda w: tf.split(w, 3)[1],
         "boolean_mask": lambda w: tf.boolean_mask(w, [True, False, True]),
         "dynamic_partition": lambda w: tf.dynamic_partition(w, [0, 1, 0], 2)[0],
@@ -38,7 +38,7 @@ def rows():
         "linalg.set_diag": lambda w: tf.linalg.set_diag(w, w[0]),
         "linalg.band_part": lambda w: tf.linalg.band_part(w, 1, 0),
         "TensorArray": lambda w: (
-            tf.TensorArray("float64", 3).unstack(w**2).stack()
+            tf.TensorArray("float64", 3).unstack(tf.square(w)).stack()
         ),
         "RaggedTensor": lambda w: tf.RaggedTensor.from_row_lengths(
             tf.reshape(w, [-1]), [2, 7]

@@ -1,8 +1,16 @@
 """docs/operations.md, written from what was measured."""
 
 import pathlib
+import textwrap
 
 import tensorflow as tf
+
+from keras_curvature.autodiff.repairs.table import (
+    EXTENDED,
+    MISSING,
+    REPLACED,
+)
+from tests.autodiff.operations.measure import EXACT, NAN, REFUSED
 
 PATH = pathlib.Path(__file__).parents[3] / "docs" / "operations.md"
 _HEAD = f"""# Second derivatives of TensorFlow operations
@@ -17,7 +25,8 @@ entries are zero, tie, repeat, overflow or are absent. Measured on TensorFlow
 
 The first gradient is compared with central differences of the value, Hessian
 products with central differences of the first gradient, extrapolated, in
-float64: *exact* means a relative error of at most 1e-6. *Tapes* are those of
+float64: *exact* means a relative error of at most 1e-6 (1e-3 for what exists in
+single precision only). *Tapes* are those of
 `hessian_vector_product` and of the models of this package; *graph* is that of
 an unmodified Keras model, whose first gradient TensorFlow made. *Refused*
 raises `SecondDerivativeError`; *not a number* is NaN, which no optimizer of
@@ -26,7 +35,9 @@ this package steps by.
 Where an operation has a kink (a maximum or a sort at ties, `abs`, `relu` and
 `norm` at zero, equal eigenvalues) it has no second derivative, and TensorFlow's
 is that of one side. `tf.numpy_function` is a constant to every tape; graphs
-refuse it.
+refuse it. TensorFlow's first gradient, and all after it, leaves out the
+`constant_values` of `pad`, and the mean and the variance that a fused batch
+normalization is given at inference.
 """
 
 
@@ -48,6 +59,49 @@ def section(title, statuses):
     return "\n".join(lines) + "\n"
 
 
-def write(sections):
-    """The whole page, from a dict of sections by title."""
-    PATH.write_text("\n".join([_HEAD, *sections.values()]))
+def render(measured, covered, excluded):
+    """The whole page.
+
+    Args:
+        measured: Dict that maps each subject to the statuses of its rows.
+        covered: Integer, how many types of operations the rows hold.
+        excluded: Dict that maps each reason to a list of such types.
+    """
+    sections = [section(title, rows) for title, rows in measured.items()]
+    return "\n".join(
+        [
+            _HEAD,
+            _counts(measured, covered, sum(map(len, excluded.values()))),
+            *sections,
+            _exclusions(excluded),
+        ]
+    )
+
+
+def _counts(measured, covered, excluded):
+    rows = [row for rows in measured.values() for row in rows.values()]
+    by_tapes = [tapes for _, _, tapes in rows]
+    by_graph = [graph for _, graph, _ in rows]
+    text = (
+        f"{len(rows)} rows were tried. By tapes {by_tapes.count(EXACT)} are "
+        f"exact, {by_tapes.count(REFUSED)} refused and {by_tapes.count(NAN)} "
+        f"not a number; by graphs {by_graph.count(EXACT)}, "
+        f"{by_graph.count(REFUSED)} and {by_graph.count(NAN)}. The gradient "
+        f"functions of {len({*EXTENDED, *MISSING, *REPLACED})} types of "
+        "operations are repaired. Of the types that TensorFlow has a gradient "
+        f"for, the rows and their first gradients pass through {covered}; the "
+        f"other {excluded} are named at the end."
+    )
+    return textwrap.fill(text, 80) + "\n"
+
+
+def _exclusions(excluded):
+    lines = [
+        "## Without a row",
+        "",
+        "| Why | Types of operations |",
+        "|---|---|",
+    ]
+    for reason, names in excluded.items():
+        lines.append(f"| {reason} | {', '.join(f'`{n}`' for n in names)} |")
+    return "\n".join(lines) + "\n"

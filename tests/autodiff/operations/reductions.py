@@ -26,6 +26,11 @@ def _sparse(name):
     return lambda w: function(w, [0, 0, 1], [0, 1, 1])
 
 
+def _numbered(name):
+    function = getattr(tf.sparse, f"segment_{name}")
+    return lambda w: function(w, [0, 0, 1], [0, 1, 1], num_segments=3)
+
+
 def rows():
     found = {}
     for name in _REDUCTIONS.split():
@@ -36,6 +41,7 @@ def rows():
         found[f"math.unsorted_segment_{name}"] = _unsorted(name), NORMAL
     for name in ["sum", "mean", "sqrt_n"]:
         found[f"sparse.segment_{name}"] = _sparse(name), NORMAL
+        found[f"sparse.segment_{name}, num_segments"] = _numbered(name), NORMAL
     return found | {
         "math.cumsum": (lambda w: math.cumsum(w, 1), NORMAL),
         "math.cumprod": (lambda w: math.cumprod(w, 1), POSITIVE),

@@ -24,6 +24,9 @@ def rows():
             tf.sparse.add(_three(w[0] ** 2), _two(w[1, :2] ** 2)).values
         ),
         "sparse times dense": lambda w: (_three(w[0]) * w[:2]).values,
+        "sparse divided by dense": lambda w: (
+            (_three(w[0]) / (tf.square(w[:2]) + 1)).values
+        ),
         "sparse.to_dense": lambda w: tf.sparse.to_dense(_three(w[0])),
         "sparse.reorder": lambda w: tf.sparse.reorder(_three(w[0])).values,
         "sparse.slice": lambda w: (
