@@ -1,4 +1,4 @@
-"""Products with the generalised Gauss-Newton matrix."""
+"""Products with the generalized Gauss-Newton matrix."""
 
 import keras
 import numpy as np

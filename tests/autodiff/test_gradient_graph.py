@@ -100,7 +100,7 @@ LAYERS = {
     ),
     "LSTM": ((4, 3), lambda: [L.LSTM(2)]),
     "GRU": ((4, 3), lambda: [L.GRU(2)]),
-    "regularisers": (
+    "regularizers": (
         (4,),
         lambda: [
             L.Dense(2, kernel_regularizer="l2", activation="tanh"),
@@ -119,7 +119,7 @@ def test_sequential_model(layer, float64, rng):
     check(model, x, y)
 
 
-@pytest.mark.parametrize("layer", ["Dense", "Conv2D", "regularisers"])
+@pytest.mark.parametrize("layer", ["Dense", "Conv2D", "regularizers"])
 def test_sequential_model_compiled_by_xla(layer, float64, rng):
     shape, layers = LAYERS[layer]
     model = keras.Sequential([keras.Input(shape), *layers()])

@@ -107,7 +107,7 @@ def _is_same(x, y):
 
 
 def _is_named_as_moments_does(operation):
-    """Its name and those of its neighbours."""
+    """Its name and those of its neighbors."""
     scope, _, name = operation.name.rpartition("/")
     graph = operation.graph
     names = {other.name for other in graph.get_operations()}
