@@ -158,9 +158,8 @@ def test_an_exported_model_differentiates_exactly(tmp_path, float64):
     assert_right(loaded.serve(X), model)
 
 
-def test_replicas_differentiate_exactly(float64):
-    devices = tf.config.list_logical_devices("CPU")
-    with tf.distribute.MirroredStrategy([d.name for d in devices]).scope():
+def test_replicas_differentiate_exactly(float64, mirrored_strategy):
+    with mirrored_strategy.scope():
         model = curved(layers.LayerNormalization)
         model.compile("sgd", "mse")
     truth = np.mean((true_second_derivative(model.u, X) - Y) ** 2)
