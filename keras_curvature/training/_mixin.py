@@ -34,9 +34,14 @@ class CurvatureTrainStep(ExactDerivatives):
         _refuse_loss_scale(self.optimizer)
         if _takes_steps(self.optimizer):
             return self._step_without_gradients(data)
+        if getattr(self.optimizer, "was_rejected", None) is None:
+            return self._step_with_gradients(data)
         before = _state_of_layers(self)
         logs = self._step_with_gradients(data)
-        _forget_rejected(self, before)
+        # Take back what layers saw of rejected weights, such as statistics.
+        is_rejected = self.optimizer.was_rejected
+        for variable, value in before:
+            variable.assign(tf.where(is_rejected, value, variable.value))
         return logs
 
     def _step_with_gradients(self, data):
@@ -54,9 +59,7 @@ class CurvatureTrainStep(ExactDerivatives):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = call_in_training(self, x)
         # Trials update moving statistics too: those of the accepted point stay.
-        statistics = [
-            (v, tf.identity(v.value)) for v in self.non_trainable_weights
-        ]
+        statistics = _state_of_layers(self)
         # Keras resolves the losses of compile() when it first computes them.
         loss = training_loss(self, x, y, y_pred, sample_weight)
         step = TrainingStep(self, x, y, y_pred, sample_weight, loss)
@@ -98,17 +101,8 @@ class CurvatureTrainStep(ExactDerivatives):
 
 
 def _state_of_layers(model):
-    """What the forward pass of a solver's trial may change, before it."""
-    if getattr(model.optimizer, "was_rejected", None) is None:
-        return []
+    """What a forward pass may change, such as moving statistics."""
     return [(v, tf.identity(v.value)) for v in model.non_trainable_weights]
-
-
-def _forget_rejected(model, before):
-    """Takes back what layers saw of rejected weights, such as statistics."""
-    for variable, value in before:
-        is_rejected = model.optimizer.was_rejected
-        variable.assign(tf.where(is_rejected, value, variable.value))
 
 
 def _needs_curvature(optimizer):

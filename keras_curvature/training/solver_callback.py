@@ -53,8 +53,8 @@ def watched(train_function, model):
             raise
         except tf.errors.InvalidArgumentError as error:
             _raise_its_error(solver, error)
-        solver.raise_on_error()
         if solver.stop_reason is not None:
+            solver.raise_on_error()
             model.stop_training = True
         return logs
 
