@@ -3,6 +3,16 @@
 from keras_curvature.training.functional import Functional
 from keras_curvature.training.model import Model
 from keras_curvature.training.sequential import Sequential
+from keras_curvature.training.solve import solve
+from keras_curvature.training.solve_result import SolveResult, SolveStatus
 from keras_curvature.training.training_step import TrainingStep
 
-__all__ = ["Functional", "Model", "Sequential", "TrainingStep"]
+__all__ = [
+    "Functional",
+    "Model",
+    "Sequential",
+    "SolveResult",
+    "SolveStatus",
+    "TrainingStep",
+    "solve",
+]
