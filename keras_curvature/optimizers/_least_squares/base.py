@@ -208,7 +208,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
     def announce_new_data(self):
         if not self.built or not self._state["steps"].numpy():
             return
-        for name in ("status", "repeats", "last_free_length"):
+        for name in ("status", "repeats"):
             variable = self._state[name]
             variable.assign(tf.zeros_like(variable.value))
         # This change is meant: it counts for no warning.
