@@ -23,8 +23,8 @@ class Resampling:
             )
         self._resample = resample
         self._period = checked_integer("resample_period", period, minimum=1)
-        # Where the last data were drawn.
-        self._step, self._accepted = 0, 0
+        # Where the last data were drawn, and whether because of an end.
+        self._step, self._is_after_end = 0, False
 
     def steps_left(self, step):
         """How many steps the data are still good for; None for ever."""
@@ -35,12 +35,12 @@ class Resampling:
     def follows_end(self, solver):
         """Whether a run that has ended goes on with new data.
 
-        Not where it ended on the last data without an accepted step.
+        Not if it ended on the data before as well.
         """
         return (
             self._resample is not None
             and solver.converged
-            and solver.progress["accepted_steps"] > self._accepted
+            and not self._is_after_end
         )
 
     def draw(self, model, data, step):
@@ -53,13 +53,13 @@ class Resampling:
         """
         solver = model.optimizer
         solver.restore_accepted_point()
+        self._is_after_end = solver.converged
         drawn = self._resample(model)
         parts = drawn if isinstance(drawn, tuple) else (drawn,)
         new = whole_batch(*parts, *data[len(parts) :])
         _check_shapes(new, data)
         solver.announce_new_data()
         self._step = step
-        self._accepted = solver.progress["accepted_steps"]
         return new
 
 

@@ -74,8 +74,8 @@ def solve(
         resample: Callable that maps the model to new data: `x`, `(x, y)` or
             `(x, y, sample_weight)`, of the same shapes; what it leaves out
             stays. Called after every `resample_period` steps, and where the
-            run has converged, which then goes on unless no step was accepted
-            since the last draw. Defaults to None, the same data throughout.
+            run has converged, which then goes on until it converges on two
+            draws in succession. Defaults to None, the same data throughout.
         resample_period: Int ≥ 1, steps between two draws. Defaults to 100.
         verbose: 0 for silence, 1 for a progress bar, 2 for one line an epoch.
             Defaults to `"auto"`, which is 1.
