@@ -38,6 +38,9 @@ class CurvatureTrainStep(ExactDerivatives):
             # Weights that are still to come may begin with values of the data.
             return self._step(data)
         with created_outside_of_traces():
+            if isinstance(self.optimizer, Solver) and self.trainable_weights:
+                # Only then it can tell whether it has rejected weights.
+                self.optimizer.build(self.trainable_weights)
             return self._step(data)
 
     def _step(self, data):
