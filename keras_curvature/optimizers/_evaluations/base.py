@@ -10,6 +10,7 @@ from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
 )
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
@@ -77,6 +78,7 @@ class ReverseCommunication(SavesVariableNames, Solver):
 
     # State
 
+    @created_outside_of_traces()
     def build(self, variables):
         if self.built:
             return
