@@ -211,7 +211,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
     def _propose(self, objective, variables, state, form):
         size, dtype = objective.weights.shape[0], objective.weights.dtype
         slice_size = self.slice_size or max(
-            1, _SLICE_ENTRIES // max(1, objective.outputs.shape[1] * size)
+            1, _SLICE_ENTRIES // max(1, objective.width * size)
         )
         system, is_mixed = jacobian_system(
             objective,

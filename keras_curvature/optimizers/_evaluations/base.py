@@ -30,13 +30,14 @@ from keras_curvature.optimizers._evaluations.given import (
     refuse_variable,
 )
 from keras_curvature.optimizers._evaluations.state import (
+    RENEW,
     START,
     next_weights,
     shapes_of_accumulation,
     shapes_of_run,
 )
 from keras_curvature.optimizers.solver import Solver, SolverError, number
-from keras_curvature.optimizers.stop_reason import StopReason
+from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
 
 
 class ReverseCommunication(SavesVariableNames, Solver):
@@ -247,6 +248,19 @@ class ReverseCommunication(SavesVariableNames, Solver):
             for variable in self._state.values():
                 variable.assign(tf.zeros(variable.shape, variable.dtype))
             self._reported = (0, 0)
+
+    def announce_new_data(self):
+        if not self._has_begun():
+            return
+        self._put(self._state["point"])
+        for name, value in {"phase": RENEW, "status": RUNNING}.items():
+            self._state[name].assign(value)
+        if self.gradient_accumulation_steps:
+            for name in ("batches", "accumulated_loss", "accumulated_gradient"):
+                variable = self._state[name]
+                variable.assign(tf.zeros(variable.shape, variable.dtype))
+        # What the model has now is no choice of the user's.
+        self._state["resumed"].assign(0)
 
     def restore_accepted_point(self):
         """Gives the model the best point that was accepted.

@@ -26,6 +26,7 @@ from keras_curvature.optimizers._evaluations.evaluation import (
 from keras_curvature.optimizers._evaluations.state import (
     CHOOSE,
     CONFIRM,
+    RENEW,
     START,
     TRIAL,
     next_weights,
@@ -107,7 +108,11 @@ def advance(method, state, evaluation):
         return tf.cond(
             phase == TRIAL,
             lambda: _tried(method.judge(state, evaluation)),
-            lambda: _compared(state, evaluation),
+            lambda: tf.cond(
+                phase == RENEW,
+                lambda: _renewed(state, evaluation),
+                lambda: _compared(state, evaluation),
+            ),
         )
 
     after = tf.cond(
@@ -191,6 +196,27 @@ def _started(state, evaluation):
             "trial": evaluation.weights,
         }
     )
+
+
+def _renewed(state, evaluation):
+    """After an evaluation of the accepted point on other data.
+
+    What the method has learned stays: each difference of gradients that it
+    has seen was one of the same data.
+    """
+    status = where(
+        is_finite(evaluation),
+        state["status"],
+        StopReason.NON_FINITE.code,
+    )
+    return state | {
+        "phase": tf.constant(CHOOSE, tf.int64),
+        "status": status,
+        "loss": evaluation.loss,
+        "gradient": evaluation.gradient,
+        "smallest_gradient": tf.zeros_like(state["smallest_gradient"]),
+        "stalled_steps": tf.zeros_like(state["stalled_steps"]),
+    }
 
 
 def _tried(state):

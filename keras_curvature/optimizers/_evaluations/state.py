@@ -17,12 +17,14 @@ from keras_curvature.optimizers.stop_reason import RUNNING
 START, CONFIRM, TRIAL, VERIFY = range(4)
 # Not an evaluation: the next trial is still to be chosen.
 CHOOSE = 4
+# The accepted point on other data, of which the solver was told.
+RENEW = 5
 
 
 def shapes_of_run(size, dtype, variables):
     """For every method."""
     return {
-        # One of the five phases above.
+        # One of the phases above.
         "phase": ((), "int64"),
         # The code of the `StopReason`, 0 while the run goes on.
         "status": ((), "int64"),

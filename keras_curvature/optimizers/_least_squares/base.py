@@ -207,6 +207,15 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
                 variable.assign(tf.zeros_like(variable.value))
         self._has_warned = False
 
+    def announce_new_data(self):
+        if not self.built or not self._state["steps"].numpy():
+            return
+        for name in ("status", "repeats"):
+            variable = self._state[name]
+            variable.assign(tf.zeros_like(variable.value))
+        # This change is meant: it counts for no warning.
+        self._state["changed_batches"].assign_sub(1)
+
     def raise_on_error(self):
         try:
             super().raise_on_error()
