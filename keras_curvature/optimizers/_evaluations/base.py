@@ -40,7 +40,7 @@ from keras_curvature.optimizers.solver import Solver, SolverError, number
 from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
 
 
-class ReverseCommunication(SavesVariableNames, Solver):
+class ReverseCommunication(run.Method, SavesVariableNames, Solver):
     """Base of the solvers whose steps are evaluations at trial points.
 
     The state is a dict of tensors, one for each optimizer variable, and all
@@ -48,9 +48,8 @@ class ReverseCommunication(SavesVariableNames, Solver):
     nothing is assigned in a branch, so that it runs on replicas, compiled and
     eagerly. Between two steps the model has the weights of the next trial.
 
-    A subclass is the `method` of `run.py`, with `judge(state, evaluation)` and
-    `choose(state, evaluation)`, and gives `_method_shapes(size, dtype)`, the
-    shapes of its own part of the state.
+    A subclass is the `Method` of the run, and gives `_method_shapes(size,
+    dtype)`, the shapes of its own part of the state.
     """
 
     def __init__(
@@ -160,19 +159,15 @@ class ReverseCommunication(SavesVariableNames, Solver):
         curvature = self._curvature(gradients)
         gradient = self._unscaled(self._flattening.flatten(gradients))
         loss = tf.cast(tf.reduce_sum(loss), tf.float64)
-        given = self._flattening.unflatten(next_weights(state))
-        is_moved = [
-            tf.reduce_any(tf.convert_to_tensor(variable) != value)
-            for variable, value in zip(
-                self._trainable_variables, given, strict=True
-            )
-        ]
+        weights = self._flattening.flatten(self._trainable_variables)
+        split = self._flattening.split
+        is_moved = weights != self._rounded(next_weights(state))
         return Evaluation(
-            self._flattening.flatten(self._trainable_variables),
+            weights,
             # One by one: tensors of one reduction must have the same dtype.
             *sum_over_replicas([loss]),
             *sum_over_replicas([gradient]),
-            tf.stack(is_moved),
+            tf.stack([tf.reduce_any(part) for part in split(is_moved)]),
             tf.constant([gradient is not None for gradient in gradients]),
             curvature,
         )
@@ -189,6 +184,8 @@ class ReverseCommunication(SavesVariableNames, Solver):
 
     def _rounded(self, vector):
         """Weights as the variables can hold them."""
+        if self._flattening.is_uniform:
+            return vector
         return self._flattening.flatten(self._flattening.unflatten(vector))
 
     def _run(self, state, evaluation):
@@ -215,10 +212,12 @@ class ReverseCommunication(SavesVariableNames, Solver):
         # Read after it was assigned, so that whoever sees TensorFlow's error
         # finds the reason in the solver.
         status = tf.convert_to_tensor(self._status)
-        for reason in StopReason:
-            if reason.is_error:
-                sentence = f"{self.name}: {reason.sentence}"
-                tf.debugging.Assert(status != reason.code, [sentence])
+        errors = [reason for reason in StopReason if reason.is_error]
+        codes = tf.constant([reason.code for reason in errors], status.dtype)
+        fine = tf.unstack(status != codes)
+        for reason, is_fine in zip(errors, fine, strict=True):
+            sentence = f"{self.name}: {reason.sentence}"
+            tf.debugging.Assert(is_fine, [sentence])
 
     # Between the steps and after them
 

@@ -182,14 +182,11 @@ def _narrow(search, trial, rules):
         slope,
         0.0,
     )
-    low, high, bracketed, step = _safeguarded_step(
-        _tilted(search.low, tilt),
-        _tilted(search.high, tilt),
-        _tilted(trial, tilt),
-        search.bracketed > 0,
-        *_bounds(search),
-    )
-    low, high = _tilted(low, -tilt), _tilted(high, -tilt)
+    interval = _Interval(search.low, search.high, trial, search.bracketed > 0)
+    tilted = _tilted(interval, tilt)
+    case = _case(tilted)
+    step = _safeguarded_step(tilted, case, *_bounds(search))
+    low, high, bracketed = _updated(interval, case)
     width = tf.abs(high.step - low.step)
     slow = bracketed & (width >= _SHRINKAGE * search.previous_width)
     step = tf.where(slow, low.step + (high.step - low.step) / 2, step)
@@ -217,52 +214,98 @@ def _bounds(search):
     )
 
 
-def _safeguarded_step(low, high, trial, bracketed, smallest, largest):
-    """Section 4: interpolates, and updates the interval of uncertainty."""
+class _Interval(NamedTuple):
+    """The interval of uncertainty and a trial."""
+
+    low: Point
+    high: Point
+    trial: Point
+    bracketed: tf.Tensor
+
+
+class _Case(NamedTuple):
+    """Which of the four cases of section 4 a trial is; the fourth if none."""
+
+    higher: tf.Tensor
+    turned: tf.Tensor
+    flatter: tf.Tensor
+
+
+def _case(interval):
+    low, _, trial, _ = interval
     higher = trial.loss > low.loss
     turned = ~higher & (trial.slope * low.slope < 0)
     flatter = ~higher & ~turned & (tf.abs(trial.slope) <= tf.abs(low.slope))
-    bound = tf.where(trial.step > low.step, largest, smallest)
+    return _Case(higher, turned, flatter)
 
-    cubic = _cubic_minimizer(low, trial)
+
+def _updated(interval, case):
+    """The low and the high end after a trial, and whether they bracket."""
+    low, high, trial, bracketed = interval
+    higher, turned, _ = case
+    return (
+        _select(higher, low, trial),
+        _select(higher, trial, _select(turned, low, high)),
+        bracketed | higher | turned,
+    )
+
+
+def _safeguarded_step(interval, case, smallest, largest):
+    """Section 4: the next step, interpolated."""
+    low, high, trial, bracketed = interval
+    is_beyond = trial.step > low.step
+    bound = tf.where(is_beyond, largest, smallest)
+    cubic, cubic_to_high = _cubic_minimizers((low, trial), (trial, high))
     secant = _secant_minimizer(low, trial)
+    cubic_is_further = _is_further(cubic, secant, trial)
     # Case 1: the minimum lies between, close to the lower end.
     quadratic = _quadratic_minimizer(low, trial)
     first = tf.where(
-        tf.abs(cubic - low.step) < tf.abs(quadratic - low.step),
-        cubic,
-        (cubic + quadratic) / 2,
+        _is_further(quadratic, cubic, low), cubic, (cubic + quadratic) / 2
     )
     # Case 2: it lies between, since the slope changed its sign.
-    cubic_is_further = tf.abs(cubic - trial.step) > tf.abs(secant - trial.step)
     second = tf.where(cubic_is_further, cubic, secant)
-    # Case 3: the slope decreased. A cubic without a minimum beyond the trial
-    # says nothing.
-    beyond = (cubic - trial.step) * (trial.step - low.step) > 0
-    cubic = tf.where(beyond & tf.math.is_finite(cubic), cubic, bound)
-    cubic_is_further = tf.abs(cubic - trial.step) > tf.abs(secant - trial.step)
-    third = tf.where(cubic_is_further == bracketed, secant, cubic)
-    limit = trial.step + _SHRINKAGE * (high.step - trial.step)
-    limited = tf.where(
-        trial.step > low.step,
-        tf.minimum(limit, third),
-        tf.maximum(limit, third),
-    )
+    third = _flatter_step(interval, cubic, secant, bound, is_beyond)
     third = tf.where(
-        bracketed, limited, tf.clip_by_value(third, smallest, largest)
+        bracketed, third, tf.clip_by_value(third, smallest, largest)
     )
     # Case 4: the slope did not decrease.
-    fourth = tf.where(bracketed, _cubic_minimizer(trial, high), bound)
-
+    fourth = tf.where(bracketed, cubic_to_high, bound)
     step = tf.where(
-        higher,
+        case.higher,
         first,
-        tf.where(turned, second, tf.where(flatter, third, fourth)),
+        tf.where(case.turned, second, tf.where(case.flatter, third, fourth)),
     )
-    step = tf.where(tf.math.is_finite(step), step, (low.step + trial.step) / 2)
-    high = _select(higher, trial, _select(turned, low, high))
-    low = _select(higher, low, trial)
-    return low, high, bracketed | higher | turned, step
+    return tf.where(tf.math.is_finite(step), step, (low.step + trial.step) / 2)
+
+
+def _flatter_step(interval, cubic, secant, bound, is_beyond):
+    """Case 3: the slope decreased."""
+    low, high, trial, bracketed = interval
+    # A cubic without a minimum beyond the trial says nothing.
+    beyond = (cubic - trial.step) * (trial.step - low.step) > 0
+    cubic = tf.where(beyond & tf.math.is_finite(cubic), cubic, bound)
+    cubic_is_further = _is_further(cubic, secant, trial)
+    step = tf.where(cubic_is_further == bracketed, secant, cubic)
+    limit = trial.step + _SHRINKAGE * (high.step - trial.step)
+    limited = tf.where(
+        is_beyond, tf.minimum(limit, step), tf.maximum(limit, step)
+    )
+    return tf.where(bracketed, limited, step)
+
+
+def _is_further(step, other, point):
+    """Whether a step is further from that of a point than another is."""
+    return tf.abs(step - point.step) > tf.abs(other - point.step)
+
+
+def _cubic_minimizers(*pairs):
+    """The cubic minimizers of several pairs of points."""
+    a, b = (
+        Point(*(tf.stack(values) for values in zip(*ends, strict=True)))
+        for ends in zip(*pairs, strict=True)
+    )
+    return tf.unstack(_cubic_minimizer(a, b))
 
 
 def _cubic_minimizer(a, b):
@@ -289,13 +332,18 @@ def _secant_minimizer(a, b):
     return b.step + b.slope / (b.slope - a.slope) * (a.step - b.step)
 
 
-def _tilted(point, slope):
-    return point._replace(
-        loss=point.loss - slope * point.step, slope=point.slope - slope
+def _tilted(interval, slope):
+    """The points of the function without this slope."""
+    points = (
+        point._replace(
+            loss=point.loss - slope * point.step, slope=point.slope - slope
+        )
+        for point in interval[:3]
     )
+    return _Interval(*points, interval.bracketed)
 
 
 def _select(condition, chosen, other):
     return tf.nest.map_structure(
-        lambda a, b: tf.where(condition, a, b), chosen, other
+        lambda a, b: a if a is b else tf.where(condition, a, b), chosen, other
     )

@@ -109,3 +109,46 @@ def next_weights(state):
     """The weights that the next evaluation is to see."""
     is_trial = (state["phase"] == TRIAL) & (state["status"] == RUNNING)
     return tf.where(is_trial, state["trial"], state["point"])
+
+
+def select(condition, yes, no, common=None):
+    """The one state where the condition holds, else the other.
+
+    Args:
+        condition: Scalar bool tensor.
+        yes: Dict of tensors.
+        no: Dict of tensors with the same keys.
+        common: A state that `yes` was made from. What it has still of that
+            is taken from `no`. Defaults to `no`.
+    """
+    common = no if common is None else common
+    return {
+        name: no[name]
+        if tensor is common[name]
+        else tf.where(condition, tensor, no[name])
+        for name, tensor in yes.items()
+    }
+
+
+def changed_where(condition, state, change):
+    """What `change()` makes of a state where the condition holds.
+
+    Only what is changed passes the branches.
+
+    Args:
+        condition: Scalar bool tensor.
+        state: Dict of tensors.
+        change: Callable that returns a dict of tensors, some of the state's.
+
+    Returns:
+        Dict of the keys that may have changed.
+    """
+    names = []
+
+    def changed():
+        after = change()
+        names[:] = [n for n, t in after.items() if t is not state[n]]
+        return {name: after[name] for name in names}
+
+    # The first branch is traced first.
+    return tf.cond(condition, changed, lambda: {n: state[n] for n in names})

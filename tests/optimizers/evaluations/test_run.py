@@ -19,7 +19,7 @@ from keras_curvature.optimizers._evaluations.state import (
 from keras_curvature.optimizers.stop_reason import StopReason
 
 
-class Stepping:
+class Stepping(run.Method):
     """Tries w + 1; takes it where the loss falls, and gives up otherwise."""
 
     loss_tolerance = 0.0
