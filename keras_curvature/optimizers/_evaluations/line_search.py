@@ -4,25 +4,25 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature.optimizers._evaluations.safeguarded_step import (
+    SHRINKAGE,
+    Interval,
+    Point,
+    case_of,
+    safeguarded_step,
+    select,
+    tilted,
+    updated_interval,
+)
+
 CONTINUE, ACCEPT, FAIL = 0, 1, 2
 
-# Moré and Thuente, section 4: a bracket that shrank by less than this factor
-# over two evaluations is bisected.
-_SHRINKAGE = 0.66
 # Without a bracket the next step lies this many steps further out.
 _EXTRAPOLATION = (1.1, 4.0)
 _SMALLEST_BRACKET = 1e-4
 # In units of the first trial: a step length has the unit weight² / loss, and
 # the path must not depend on that of the loss.
 _LARGEST_STEP = 1e10
-
-
-class Point(NamedTuple):
-    """Loss and slope along the direction at one step length."""
-
-    step: tf.Tensor
-    loss: tf.Tensor
-    slope: tf.Tensor
 
 
 class Search(NamedTuple):
@@ -122,7 +122,7 @@ def advance(search, loss, slope, rules, noise):
     search = search._replace(evaluations=search.evaluations + 1)
     trial = Point(search.step, loss, slope)
     is_finite = tf.math.is_finite(loss) & tf.math.is_finite(slope)
-    after = _select(is_finite, _narrow(search, trial, rules), _shorten(search))
+    after = select(is_finite, _narrow(search, trial, rules), _shorten(search))
     is_accepted = is_finite & _is_satisfied(search, trial, rules, noise)
     is_spent = after.evaluations >= rules.evaluations
     return after, tf.where(
@@ -182,13 +182,13 @@ def _narrow(search, trial, rules):
         slope,
         0.0,
     )
-    interval = _Interval(search.low, search.high, trial, search.bracketed > 0)
-    tilted = _tilted(interval, tilt)
-    case = _case(tilted)
-    step = _safeguarded_step(tilted, case, *_bounds(search))
-    low, high, bracketed = _updated(interval, case)
+    interval = Interval(search.low, search.high, trial, search.bracketed > 0)
+    without_slope = tilted(interval, tilt)
+    case = case_of(without_slope)
+    step = safeguarded_step(without_slope, case, *_bounds(search))
+    low, high, bracketed = updated_interval(interval, case)
     width = tf.abs(high.step - low.step)
-    slow = bracketed & (width >= _SHRINKAGE * search.previous_width)
+    slow = bracketed & (width >= SHRINKAGE * search.previous_width)
     step = tf.where(slow, low.step + (high.step - low.step) / 2, step)
     return search._replace(
         low=low,
@@ -211,139 +211,4 @@ def _bounds(search):
     return (
         tf.where(bracketed, tf.minimum(low, high), nearest),
         tf.where(bracketed, tf.maximum(low, high), furthest),
-    )
-
-
-class _Interval(NamedTuple):
-    """The interval of uncertainty and a trial."""
-
-    low: Point
-    high: Point
-    trial: Point
-    bracketed: tf.Tensor
-
-
-class _Case(NamedTuple):
-    """Which of the four cases of section 4 a trial is; the fourth if none."""
-
-    higher: tf.Tensor
-    turned: tf.Tensor
-    flatter: tf.Tensor
-
-
-def _case(interval):
-    low, _, trial, _ = interval
-    higher = trial.loss > low.loss
-    turned = ~higher & (trial.slope * low.slope < 0)
-    flatter = ~higher & ~turned & (tf.abs(trial.slope) <= tf.abs(low.slope))
-    return _Case(higher, turned, flatter)
-
-
-def _updated(interval, case):
-    """The low and the high end after a trial, and whether they bracket."""
-    low, high, trial, bracketed = interval
-    higher, turned, _ = case
-    return (
-        _select(higher, low, trial),
-        _select(higher, trial, _select(turned, low, high)),
-        bracketed | higher | turned,
-    )
-
-
-def _safeguarded_step(interval, case, smallest, largest):
-    """Section 4: the next step, interpolated."""
-    low, high, trial, bracketed = interval
-    is_beyond = trial.step > low.step
-    bound = tf.where(is_beyond, largest, smallest)
-    cubic, cubic_to_high = _cubic_minimizers((low, trial), (trial, high))
-    secant = _secant_minimizer(low, trial)
-    cubic_is_further = _is_further(cubic, secant, trial)
-    # Case 1: the minimum lies between, close to the lower end.
-    quadratic = _quadratic_minimizer(low, trial)
-    first = tf.where(
-        _is_further(quadratic, cubic, low), cubic, (cubic + quadratic) / 2
-    )
-    # Case 2: it lies between, since the slope changed its sign.
-    second = tf.where(cubic_is_further, cubic, secant)
-    third = _flatter_step(interval, cubic, secant, bound, is_beyond)
-    third = tf.where(
-        bracketed, third, tf.clip_by_value(third, smallest, largest)
-    )
-    # Case 4: the slope did not decrease.
-    fourth = tf.where(bracketed, cubic_to_high, bound)
-    step = tf.where(
-        case.higher,
-        first,
-        tf.where(case.turned, second, tf.where(case.flatter, third, fourth)),
-    )
-    return tf.where(tf.math.is_finite(step), step, (low.step + trial.step) / 2)
-
-
-def _flatter_step(interval, cubic, secant, bound, is_beyond):
-    """Case 3: the slope decreased."""
-    low, high, trial, bracketed = interval
-    # A cubic without a minimum beyond the trial says nothing.
-    beyond = (cubic - trial.step) * (trial.step - low.step) > 0
-    cubic = tf.where(beyond & tf.math.is_finite(cubic), cubic, bound)
-    cubic_is_further = _is_further(cubic, secant, trial)
-    step = tf.where(cubic_is_further == bracketed, secant, cubic)
-    limit = trial.step + _SHRINKAGE * (high.step - trial.step)
-    limited = tf.where(
-        is_beyond, tf.minimum(limit, step), tf.maximum(limit, step)
-    )
-    return tf.where(bracketed, limited, step)
-
-
-def _is_further(step, other, point):
-    """Whether a step is further from that of a point than another is."""
-    return tf.abs(step - point.step) > tf.abs(other - point.step)
-
-
-def _cubic_minimizers(*pairs):
-    """The cubic minimizers of several pairs of points."""
-    a, b = (
-        Point(*(tf.stack(values) for values in zip(*ends, strict=True)))
-        for ends in zip(*pairs, strict=True)
-    )
-    return tf.unstack(_cubic_minimizer(a, b))
-
-
-def _cubic_minimizer(a, b):
-    """Minimizer of the cubic with the values and slopes of both points."""
-    theta = 3 * (a.loss - b.loss) / (b.step - a.step) + a.slope + b.slope
-    scale = tf.maximum(
-        tf.abs(theta), tf.maximum(tf.abs(a.slope), tf.abs(b.slope))
-    )
-    radicand = (theta / scale) ** 2 - (a.slope / scale) * (b.slope / scale)
-    gamma = scale * tf.sqrt(tf.maximum(radicand, 0.0))
-    gamma = tf.where(b.step < a.step, -gamma, gamma)
-    ratio = (gamma - a.slope + theta) / (2 * gamma - a.slope + b.slope)
-    return a.step + ratio * (b.step - a.step)
-
-
-def _quadratic_minimizer(a, b):
-    """Minimizer of the parabola with both values and the first slope."""
-    chord = (b.loss - a.loss) / (b.step - a.step)
-    return a.step + a.slope / (a.slope - chord) / 2 * (b.step - a.step)
-
-
-def _secant_minimizer(a, b):
-    """Minimizer of the parabola with both slopes."""
-    return b.step + b.slope / (b.slope - a.slope) * (a.step - b.step)
-
-
-def _tilted(interval, slope):
-    """The points of the function without this slope."""
-    points = (
-        point._replace(
-            loss=point.loss - slope * point.step, slope=point.slope - slope
-        )
-        for point in interval[:3]
-    )
-    return _Interval(*points, interval.bracketed)
-
-
-def _select(condition, chosen, other):
-    return tf.nest.map_structure(
-        lambda a, b: a if a is b else tf.where(condition, a, b), chosen, other
     )

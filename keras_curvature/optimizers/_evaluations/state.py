@@ -3,7 +3,8 @@
 The state is a dict of tensors, one for each variable of the optimizer. Here
 stand the names of all of them, with the shape and the dtype; what a
 quasi-Newton direction remembers stands with the direction. `reset()` makes all
-of them 0, and the next evaluation begins a run.
+of them 0, and the next evaluation begins a run. A new run makes scalars 0; of
+vectors it sets those of the run, and has its method forget its own.
 """
 
 import tensorflow as tf
