@@ -19,8 +19,9 @@ class GaussNewtonForm:
     matrix AᵀA. H_L is the Hessian of the loss by the outputs, except for
       - probabilities and Poisson rates: the Fisher information, with which
         AᵀA is the Gauss–Newton matrix of their logits and logarithms;
-      - Huber: the curvature of the quadratic that touches it from above,
-        because a matrix without the outliers could not see their gradient.
+      - Huber and `RobustLoss`: the curvature of the quadratic that touches it
+        from above, because a matrix without the outliers could not see their
+        gradient.
       - losses that others register: see their `KnownLoss`.
     S is diag(scale), for logits of several classes diag(scale) − p·scaleᵀ.
 

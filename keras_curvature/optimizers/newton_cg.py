@@ -194,11 +194,19 @@ class NewtonCG(TrustRegionSolver):
             return None
         return lambda vector: self._memory.product(state, vector)
 
-    def _learned(self, state, step, change):
+    def learn(self, before, after):
         if not self.preconditioner:
             return {}
-        # No quasi-Newton step, so there is no step length.
-        return self._memory.update(state, step, change, None, state["gradient"])
+        return self._memory.update(
+            before,
+            after["point"] - before["point"],
+            after["gradient"] - before["gradient"],
+            None,  # No quasi-Newton step, so there is no step length.
+            before["gradient"],
+        )
+
+    def forget(self, state):
+        return self._memory.forget(state) if self.preconditioner else {}
 
     def get_config(self):
         return super().get_config() | {

@@ -55,6 +55,11 @@ def layers_of(model):
     return list(model._flatten_layers())
 
 
+def is_built(model):
+    """Whether the weights of all layers exist."""
+    return all(layer.built for layer in layers_of(model))
+
+
 def call_in_training(model, inputs):
     """The outputs as Keras's own training step computes them."""
     if model._call_has_training_arg:

@@ -3,7 +3,8 @@
 The state is a dict of tensors, one for each variable of the optimizer. Here
 stand the names of all of them, with the shape and the dtype; what a
 quasi-Newton direction remembers stands with the direction. `reset()` makes all
-of them 0, and the next evaluation begins a run.
+of them 0, and the next evaluation begins a run. A new run makes scalars 0; of
+vectors it sets those of the run, and has its method forget its own.
 """
 
 import tensorflow as tf
@@ -109,3 +110,46 @@ def next_weights(state):
     """The weights that the next evaluation is to see."""
     is_trial = (state["phase"] == TRIAL) & (state["status"] == RUNNING)
     return tf.where(is_trial, state["trial"], state["point"])
+
+
+def select(condition, yes, no, common=None):
+    """The one state where the condition holds, else the other.
+
+    Args:
+        condition: Scalar bool tensor.
+        yes: Dict of tensors.
+        no: Dict of tensors with the same keys.
+        common: A state that `yes` was made from. What it has still of that
+            is taken from `no`. Defaults to `no`.
+    """
+    common = no if common is None else common
+    return {
+        name: no[name]
+        if tensor is common[name]
+        else tf.where(condition, tensor, no[name])
+        for name, tensor in yes.items()
+    }
+
+
+def changed_where(condition, state, change):
+    """What `change()` makes of a state where the condition holds.
+
+    Only what is changed passes the branches.
+
+    Args:
+        condition: Scalar bool tensor.
+        state: Dict of tensors.
+        change: Callable that returns a dict of tensors, some of the state's.
+
+    Returns:
+        Dict of the keys that may have changed.
+    """
+    names = []
+
+    def changed():
+        after = change()
+        names[:] = [n for n, t in after.items() if t is not state[n]]
+        return {name: after[name] for name in names}
+
+    # The first branch is traced first.
+    return tf.cond(condition, changed, lambda: {n: state[n] for n in names})

@@ -11,6 +11,7 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
     check_all_known,
@@ -100,6 +101,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         self.mini_batches = checked_flag("mini_batches", mini_batches)
         self._has_warned = False
 
+    @created_outside_of_traces()
     def build(self, variables):
         if self.built:
             return
