@@ -171,6 +171,7 @@ def solve(
     )
     verbose = checked_choice("verbose", verbose, ("auto", 0, 1, 2))
     data = whole_batch(x, y, sample_weight)
+    _refuse_missing_targets(model, data[1])
     if validation_data is not None:
         if not isinstance(validation_data, (tuple, list)):
             validation_data = (validation_data,)
@@ -183,6 +184,15 @@ def solve(
         resampling=Resampling(resample, resample_period),
         verbose=1 if verbose == "auto" else int(verbose),
     ).result(max_steps, min(steps_per_epoch, max_steps))
+
+
+def _refuse_missing_targets(model, y):
+    if y is None and model.loss is not None:
+        raise ValueError(
+            "`y` must be given where the model was compiled with a loss. "
+            "Received: y=None. The target of a residual is 0: np.zeros(...) "
+            "in the shape of the model's outputs."
+        )
 
 
 def _refuse_model(model):

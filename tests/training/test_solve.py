@@ -226,6 +226,7 @@ def test_what_is_no_model_with_a_solver_is_refused(mirrored_strategy):
     [
         ((X, Y[:5]), "y of length 5 and x of length 20"),
         ((X, Y, np.ones(3)), "sample_weight of length 3"),
+        ((X,), "`y` must be given"),
         ((X[:0], Y[:0]), "length 0"),
         ((list(X[:, 0]), Y), "list of numbers"),
         (({"a": X, "b": X[:2]}, {"a": Y, "b": Y}), r"y\['b'\] of length 20"),
