@@ -132,7 +132,8 @@ def draw(model, data, rows, options):
     places = data[0]["measured"]
     right.scatter(*places.T, c=ORANGE, s=14, label="thermometers")
     right.set(xlabel="x", ylabel="t")
-    right.legend(loc="upper right")
+    # Above, where it covers none of them.
+    right.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     print(f"\nPlot: {save_plot(figure, options.plots, 'inverse_problem.png')}")
 
 

@@ -26,6 +26,12 @@ def created_outside_of_traces():
         yield
 
 
+def set_to_zero(variables):
+    """Makes each variable zero, whatever its shape and dtype."""
+    for variable in variables:
+        variable.assign(tf.zeros(variable.shape, variable.dtype))
+
+
 def as_tf_variable(variable):
     """The `tf.Variable` behind a `keras.Variable`, or the argument itself."""
     if isinstance(variable, keras.Variable):

@@ -27,16 +27,8 @@ class SolverSteps:
     def __init__(self, model):
         self._model = model
         self._state = compiled_state(model)
-        self._one = self._step
-        if not model.run_eagerly:
-            self._one = tf.function(
-                self._step, autograph=False, jit_compile=model.jit_compile
-            )
-        self._test = model.test_step
-        if not model.run_eagerly:
-            self._test = tf.function(
-                model.test_step, autograph=False, jit_compile=model.jit_compile
-            )
+        self._one = _compiled(self._step, model)
+        self._test = _compiled(model.test_step, model)
         self._several = tf.function(self._loop, autograph=False)
         self._is_traced = False
         # Of the steps so far that were called from Python.
@@ -135,6 +127,13 @@ class SolverSteps:
             parallel_iterations=1,
         )
         return logs, made
+
+
+def _compiled(function, model):
+    """As the model was told to run by `compile`."""
+    if model.run_eagerly:
+        return function
+    return tf.function(function, autograph=False, jit_compile=model.jit_compile)
 
 
 # Where a model keeps its steps.

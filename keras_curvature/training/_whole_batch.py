@@ -98,11 +98,9 @@ def _tensor(value):
             "samples. Received: a number, as where data are a list of "
             "numbers. Use np.array(...)."
         )
-    return tf.cast(value, keras.config.floatx()) if _is_float(value) else value
-
-
-def _is_float(value):
-    return value.dtype.is_floating
+    if not value.dtype.is_floating:
+        return value
+    return tf.cast(value, keras.config.floatx())
 
 
 def length(leaf):

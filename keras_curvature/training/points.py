@@ -29,10 +29,7 @@ def uniform_points(count, low, high, seed=None):
     uniform_points(900, low=(0, 0), high=(1, 1)).shape  # (900, 2)
     ```
     """
-    count = checked_integer("count", count, minimum=1)
-    low, high = _box(low, high)
-    rng = np.random.default_rng(seed)
-    return low + (high - low) * rng.random((count, len(low)))
+    return _in_box(count, low, high, seed, lambda rng, shape: rng.random(shape))
 
 
 def latin_hypercube_points(count, low, high, seed=None):
@@ -68,12 +65,12 @@ def latin_hypercube_points(count, low, high, seed=None):
         selecting values of input variables in the analysis of output from a
         computer code".
     """
-    count = checked_integer("count", count, minimum=1)
-    low, high = _box(low, high)
-    rng = np.random.default_rng(seed)
-    parts = [rng.permutation(count) for _ in low]
-    places = np.stack(parts, axis=1) + rng.random((count, len(low)))
-    return low + (high - low) * (places / count)
+
+    def one_in_each_part(rng, shape):
+        parts = [rng.permutation(shape[0]) for _ in range(shape[1])]
+        return (np.stack(parts, axis=1) + rng.random(shape)) / shape[0]
+
+    return _in_box(count, low, high, seed, one_in_each_part)
 
 
 def residual_based_points(
@@ -163,6 +160,14 @@ def _sizes_of(residuals, samples):
             "`residuals` must be finite. Received: NaN or infinite entries."
         )
     return np.linalg.norm(residuals.reshape(samples, -1), axis=1)
+
+
+def _in_box(count, low, high, seed, draw):
+    """Points that `draw(rng, shape)` gives in the unit cube, in a box."""
+    count = checked_integer("count", count, minimum=1)
+    low, high = _box(low, high)
+    places = draw(np.random.default_rng(seed), (count, len(low)))
+    return low + (high - low) * places
 
 
 def _box(low, high):

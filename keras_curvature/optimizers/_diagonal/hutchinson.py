@@ -2,10 +2,7 @@
 
 from keras_curvature._casting import times
 from keras_curvature.autodiff.curvature_of import curvature_of
-from keras_curvature.optimizers._diagonal.random import (
-    random_signs_of,
-    words_of,
-)
+from keras_curvature.optimizers._diagonal.random import random_signs, words_of
 
 
 class Hutchinson:
@@ -42,7 +39,7 @@ class Hutchinson:
         def compute():
             estimates = None
             for index in range(self.probes):
-                probe = random_signs_of(
+                probe = random_signs(
                     self.seed, place.step, index * words, shapes, dtypes
                 )
                 products = curvature.hessian_vector_product(

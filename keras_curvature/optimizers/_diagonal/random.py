@@ -35,14 +35,12 @@ def random_words(seed, step, first, count):
     return words
 
 
-def random_signs(seed, step, first_word, shape, dtype):
-    """±1 with equal probability (Rademacher), as `dtype`."""
-    (signs,) = random_signs_of(seed, step, first_word, [shape], [dtype])
-    return signs
+def random_signs(seed, step, first_word, shapes, dtypes):
+    """Tensors of ±1 with equal probability (Rademacher).
 
-
-def random_signs_of(seed, step, first_word, shapes, dtypes):
-    """The same for several tensors, at positions that follow each other."""
+    Those of a tensor stand at the positions that follow those of the one
+    before.
+    """
     words = random_words(seed, step, first_word, sum(map(words_of, shapes)))
     signs = _unpacked(words, tf.as_dtype(dtypes[0]))
     sizes = []

@@ -5,6 +5,7 @@ import warnings
 import keras
 import tensorflow as tf
 
+from keras_curvature.autodiff.variables import set_to_zero
 from keras_curvature.optimizers._evaluations.outcomes import REWRITES
 from keras_curvature.optimizers._evaluations.state import (
     RENEW,
@@ -45,8 +46,7 @@ class BetweenSteps(Solver):
 
     def reset(self):
         if self.built:
-            for variable in self._state.values():
-                variable.assign(tf.zeros(variable.shape, variable.dtype))
+            set_to_zero(self._state.values())
             self._reported = (0, 0)
 
     def announce_new_data(self):
@@ -56,9 +56,8 @@ class BetweenSteps(Solver):
         for name, value in {"phase": RENEW, "status": RUNNING}.items():
             self._state[name].assign(value)
         if self.gradient_accumulation_steps:
-            for name in ("batches", "accumulated_loss", "accumulated_gradient"):
-                variable = self._state[name]
-                variable.assign(tf.zeros(variable.shape, variable.dtype))
+            names = ("batches", "accumulated_loss", "accumulated_gradient")
+            set_to_zero(self._state[name] for name in names)
         # What the model has now is no choice of the user's.
         self._state["resumed"].assign(0)
 
