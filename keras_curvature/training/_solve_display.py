@@ -15,7 +15,7 @@ class SolveDisplay:
 
     def __init__(self, verbose, max_steps):
         self._verbose, self._max_steps = verbose, max_steps
-        self._bar, self._values = None, []
+        self._bar = None
         self._shown_at = -_INTERVAL
         if verbose == 1:
             self._bar = keras.utils.Progbar(
@@ -30,12 +30,7 @@ class SolveDisplay:
         now = time.monotonic()
         if self._bar is not None and now - self._shown_at > _INTERVAL:
             self._shown_at = now
-            progress = solver.progress
-            self._values = [
-                ("loss", progress["accepted_loss"]),
-                ("gradient_norm", progress["gradient_norm"]),
-            ]
-            self._bar.update(step, self._values, finalize=False)
+            self._bar.update(step, _values(solver), finalize=False)
 
     def epoch(self, step, logs):
         """After an epoch."""
@@ -44,10 +39,18 @@ class SolveDisplay:
             values = " - ".join(f"{name}: {logs[name]:.4e}" for name in shown)
             print(f"{step}/{self._max_steps} - {values}", flush=True)
 
-    def close(self, step):
+    def close(self, step, solver):
         """At the end, wherever it came."""
         if self._bar is not None and step:
-            self._bar.update(step, self._values, finalize=True)
+            self._bar.update(step, _values(solver), finalize=True)
+
+
+def _values(solver):
+    progress = solver.progress
+    return [
+        ("loss", progress["accepted_loss"]),
+        ("gradient_norm", progress["gradient_norm"]),
+    ]
 
 
 _SHOWN = ("loss", "gradient_norm")

@@ -53,7 +53,7 @@ class SolveRun:
             status = SolveStatus.INTERRUPTED
         finally:
             self._solver.restore_accepted_point()
-            self._display.close(self._made())
+            self._display.close(self._made(), self._solver)
         self._solver.finalize_variable_values(self._model.trainable_variables)
         return self._ended(status, time.perf_counter() - began)
 

@@ -179,6 +179,13 @@ def test_callbacks_of_keras_work_between_epochs(begun, tmp_path):
     begun.load_weights(tmp_path / "best.weights.h5")
 
 
+def test_the_bar_ends_with_the_loss_of_the_result(begun, capsys):
+    result = bend(begun, max_steps=5, verbose=1)
+    last = capsys.readouterr().out.rpartition(" loss: ")[2]
+    # The bar shows four decimals.
+    assert abs(float(last.split()[0]) - result.loss) < 1e-4
+
+
 def test_the_bar_shows_step_loss_and_gradient(begun, capsys):
     bend(begun, max_steps=5, verbose="auto")
     shown = capsys.readouterr().out
