@@ -3,7 +3,6 @@
 import dataclasses
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from keras_curvature.losses.compiled import compiled_losses, compiled_with
@@ -39,13 +38,13 @@ class ModelLoss:
     def __init__(self, model, loss, loss_weights, training, dtype):
         self.model = model
         self.dtype = dtype
-        self._training = training
+        self.training = training
         self._compiled = _compiled(model, loss, loss_weights)
 
     def outputs(self, x):
         """What the model returns for a batch."""
         if self.model._call_has_training_arg:
-            return self.model(x, training=self._training)
+            return self.model(x, training=self.training)
         return self.model(x)
 
     def terms(self, batch, outputs):

@@ -2,7 +2,6 @@
 
 import copy
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +13,7 @@ from keras_curvature.operators._flat import FlatVectors
 from keras_curvature.operators._layers import weights_of_layers
 from keras_curvature.operators._model_loss import ModelLoss
 from keras_curvature.operators._passes import Passes
+from keras_curvature.operators._refusals import refuse_narrow, refuse_unsuited
 from keras_curvature.operators.curvature_operator import CurvatureOperator
 
 
@@ -40,12 +40,8 @@ class ModelOperator(CurvatureOperator):
         jit_compile=False,
         verbose=0,
     ):
-        _refuse_other_model(model)
         batches = Batches(x, y, sample_weight, batch_size)
-        _build(model, batches)
-        variables = model.trainable_variables
-        chosen = weights_of_layers(variables, layers)
-        super().__init__([variables[k] for k in chosen])
+        super().__init__(chosen_variables(model, batches, layers))
         self.model = model
         self._jit_compile = checked_flag("jit_compile", jit_compile)
         self._model_loss = ModelLoss(
@@ -61,7 +57,7 @@ class ModelOperator(CurvatureOperator):
     @property
     def loss(self):
         """Keras's loss of all data as one batch, a float."""
-        return self._passes.survey.loss
+        return self._passes.loss
 
     @property
     def samples(self):
@@ -70,23 +66,38 @@ class ModelOperator(CurvatureOperator):
 
     def _matmat(self, matrix):
         if matrix.shape[1] == 1:
-            (product,) = self._sum(self._batch_product, matrix[:, 0])
+            product, *more = self._sum(self._batch_product, matrix[:, 0])
             product = product[:, tf.newaxis]
         else:
-            (product,) = self._sum(self._batch_products, matrix)
+            product, *more = self._sum(self._batch_products, matrix)
+        product = self._product_of_sums(matrix, product, *more)
         self._refuse_overflow(product, matrix)
+        return product
+
+    def _product_of_sums(self, matrix, product):
+        """The product, from what `_batch_product` summed over the data."""
         return product
 
     def _batch_products(self, batch, share, matrix):
         # A name of its own for the function of matrices.
         return self._batch_product(batch, share, matrix)
 
-    def _sum(self, function, *tensors):
+    def _sum(self, function, *tensors, at_once=None):
         """The sum over all batches of a method, compiled once."""
+        return self._passes.sum(
+            self._compiled_method(function), *tensors, at_once=at_once
+        )
+
+    def _compiled_method(self, function):
         name = function.__name__
         if name not in self._compiled:
             self._compiled[name] = CompiledFunction(function, self._jit_compile)
-        return self._passes.sum(self._compiled[name], *tensors)
+        return self._compiled[name]
+
+    @property
+    def _rounding(self):
+        """The relative error that sums in another order may have."""
+        return float(np.sqrt(np.finfo(self.dtype.as_numpy_dtype).eps))
 
     @property
     def _sources(self):
@@ -136,14 +147,17 @@ def over_columns(product, vectors):
     return tf.transpose(columns)
 
 
-def _refuse_other_model(model):
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            f"`model` must be a keras.Model. Received: {type(model).__name__}."
-        )
+def chosen_variables(model, batches, layers):
+    """The weights of the layers, all if None, of a model that is then built.
 
-
-def _build(model, batches):
-    """Gives a model its weights by calling it, if it has none yet."""
+    Args:
+        model: `keras.Model`.
+        batches: `Batches`, to build it with.
+        layers: None, string or list of strings: see `weights_of_layers`.
+    """
+    refuse_unsuited(model)
     if not model.built:
         model(next(iter(batches))[0])
+    variables = model.trainable_variables
+    refuse_narrow(model)
+    return [variables[k] for k in weights_of_layers(variables, layers)]

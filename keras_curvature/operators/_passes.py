@@ -41,7 +41,14 @@ class Passes:
             self._survey = self._make_survey()
         return self._survey
 
-    def sum(self, function, *tensors):
+    @property
+    def loss(self):
+        """The loss at the weights that the model has now, a float."""
+        if self.survey.weights != checksums(self._model_loss.model):
+            self._survey = self._make_survey()
+        return self._survey.loss
+
+    def sum(self, function, *tensors, at_once=None):
         """The sum of what a function returns for the batches.
 
         Args:
@@ -49,27 +56,43 @@ class Passes:
                 returns the part of the batch in the loss and a list of
                 tensors.
             *tensors: Tensors, the same for all batches.
+            at_once: Int, the most samples of a batch, or None.
+        """
+        totals = None
+        for results in self.each(function, lambda *_: tensors, at_once):
+            totals = (
+                results
+                if totals is None
+                else [a + b for a, b in zip(totals, results, strict=True)]
+            )
+        return totals
+
+    def each(self, function, tensors_for, at_once=None):
+        """What a function returns for each of the batches.
+
+        Args:
+            function: As for `sum`.
+            tensors_for: Callable that maps the numbers of samples before and
+                in a batch to the tensors for it.
+            at_once: Int, the most samples of a batch, or None.
         """
         survey = self.survey
-        loss, totals = 0.0, None
+        loss, before = 0.0, 0
         with unchanged_state(self._model_loss.model):
-            before = 0
-            for batch in self._with_progress():
+            for batch in _in_parts(self._with_progress(), at_once):
                 share = Share(
                     survey.divisors,
                     survey.samples,
                     tf.constant(before, tf.int64),
                 )
-                part, results = function(batch, share, *tensors)
-                loss += float(part)
-                before += int(samples_in(batch))
-                totals = (
-                    results
-                    if totals is None
-                    else [a + b for a, b in zip(totals, results, strict=True)]
+                size = int(samples_in(batch))
+                part, results = function(
+                    batch, share, *tensors_for(before, size)
                 )
+                loss += float(part)
+                before += size
+                yield results
         self._refuse_change(loss)
-        return totals
 
     def _make_survey(self):
         model = self._model_loss.model
@@ -118,3 +141,17 @@ class Passes:
         tolerance = np.sqrt(np.finfo(self._model_loss.dtype.as_numpy_dtype).eps)
         close = abs(loss - expected) <= tolerance * max(abs(expected), 1e-30)
         return close or not np.isfinite(expected)
+
+
+def _in_parts(batches, at_once):
+    """The batches, each in parts of at most so many samples."""
+    for batch in batches:
+        size = int(samples_in(batch))
+        for start in range(0, size, at_once or size):
+            if at_once is None or size <= at_once:
+                yield batch
+                continue
+            rows = slice(start, start + at_once)
+            yield tf.nest.map_structure(
+                lambda t, rows=rows: None if t is None else t[rows], batch
+            )

@@ -18,12 +18,17 @@ class Survey:
         samples: Scalar tensor, the number of samples.
         loss: Float, Keras's loss of all data as one batch.
         weights: Checksums of the weights at which that was.
+        by_samples: Bool, whether each loss has a value for each sample.
+        widths: Tuple, for each loss the number of outputs of a sample, or
+            None where that varies.
     """
 
     divisors: tf.Tensor
     samples: tf.Tensor
     loss: float
     weights: list
+    by_samples: bool
+    widths: tuple
 
 
 class Surveyor:
@@ -37,6 +42,7 @@ class Surveyor:
         self._model_loss = model_loss
         # How each loss is reduced, known when the model is first called.
         self._reductions = []
+        self._widths = ()
 
     def of_batch(self, batch):
         """What `survey` needs of a batch, as a function to compile.
@@ -52,6 +58,9 @@ class Surveyor:
         alone = Share(one, one * tf.cast(samples_in(batch), dtype), 0)
         additional = model_loss.additional(batch, alone)
         self._reductions = [_reduction(term) for term in terms]
+        self._widths = tuple(
+            term.output.shape[1:].num_elements() for term in terms
+        )
         sums, divisors, rows = [], [], []
         for term, reduction in zip(terms, self._reductions, strict=True):
             is_own = reduction == "its own"
@@ -74,12 +83,15 @@ class Surveyor:
         """
         samples = count = 0
         sums = divisors = additional = 0.0
+        by_samples = True
         for batch, (sum_, divisor, rows, more) in batches_and_results:
             size, count = int(samples_in(batch)), count + 1
             samples += size
             sums, divisors = sums + sum_.numpy(), divisors + divisor.numpy()
             additional += size * float(more)
-            self._refuse_own_reductions(count, size, rows.numpy())
+            by_samples &= self._is_by_samples(size, rows.numpy())
+            if count > 1 and not by_samples:
+                raise ValueError(_NOT_BY_SAMPLES)
         if not count:
             raise ValueError("`x` must hold at least one batch. Received: 0.")
         means = np.array([r == "mean" for r in self._reductions], bool)
@@ -93,18 +105,22 @@ class Surveyor:
             tf.constant(samples, dtype),
             float(values.sum() + additional / samples),
             checksums(self._model_loss.model),
+            by_samples,
+            self._widths,
         )
 
-    def _refuse_own_reductions(self, count, size, rows):
-        strange = (rows != size) | (np.array(self._reductions) == "its own")
-        if count > 1 and strange.any():
-            raise ValueError(
-                "`loss` must give a value for each sample, or all data must "
-                "be one batch: nobody knows how the losses of several batches "
-                "add up otherwise. Received: a loss that averages or adds up "
-                "the samples itself, and more than one batch. Write the loss "
-                "so that it reduces the last axis only, or raise `batch_size`."
-            )
+    def _is_by_samples(self, size, rows):
+        own = np.array(self._reductions) == "its own"
+        return not ((rows != size) | own).any()
+
+
+_NOT_BY_SAMPLES = (
+    "`loss` must give a value for each sample, or all data must be one batch: "
+    "nobody knows how the losses of several batches add up otherwise. "
+    "Received: a loss that averages or adds up the samples itself, and more "
+    "than one batch. Write the loss so that it reduces the last axis only, or "
+    "raise `batch_size`."
+)
 
 
 def _reduction(term):

@@ -7,6 +7,10 @@ import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
 from keras_curvature.operators._flat import FlatVectors
+from keras_curvature.operators._interfaces import (
+    SelfAdjointOperator,
+    scipy_operator,
+)
 from keras_curvature.operators._layers import weights_of_layers
 
 
@@ -169,6 +173,24 @@ class CurvatureOperator(abc.ABC):
             ],
             0,
         )
+
+    def to_scipy(self):
+        """A `scipy.sparse.linalg.LinearOperator`, for NumPy arrays.
+
+        Raises:
+            ImportError: if SciPy is not installed.
+        """
+        return scipy_operator(self, self.__matmul__, self.__matmul__)
+
+    def to_linear_operator(self, is_positive_definite=None):
+        """A `tf.linalg.LinearOperator`, for TensorFlow's own solvers.
+
+        Args:
+            is_positive_definite: Bool or None for unknown, a promise that
+                `tf.linalg.experimental.conjugate_gradient` asks for. Defaults
+                to `None`.
+        """
+        return SelfAdjointOperator(self, is_positive_definite)
 
     def _unit_vectors(self, block_size):
         size = self._vectors.size
