@@ -13,6 +13,7 @@ from keras_curvature import (  # noqa: E402
     operators,
     optimizers,
     training,
+    uncertainty,
 )
 from keras_curvature._version import __version__  # noqa: E402
 from keras_curvature.training import Model, Sequential, solve  # noqa: E402
@@ -30,4 +31,5 @@ __all__ = [
     "optimizers",
     "solve",
     "training",
+    "uncertainty",
 ]

@@ -16,6 +16,7 @@ ALLOWED = {
     "linalg": set(),
     "autodiff": set(),
     "operators": {"autodiff", "linalg", "losses"},
+    "uncertainty": {"autodiff", "losses", "operators"},
     "optimizers": {"autodiff", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
