@@ -26,14 +26,12 @@ class TriangularFactor:
             could still change.
         residual_norm: Float, ‖r − Q·Qᵀr‖: what none could.
         rows: Int, the rows of A that count: outputs with a weight above zero.
-        shapes: Tuple, for each loss the shape of its outputs of a sample.
     """
 
     factor: np.ndarray
     rotated_residuals: np.ndarray
     residual_norm: float
     rows: int
-    shapes: tuple
 
 
 def triangular_factor(operator):
@@ -113,7 +111,6 @@ def triangular_factor(operator):
         triangle[:size, size],
         float(abs(triangle[size, size])),
         count,
-        rows.shapes,
     )
 
 
@@ -122,7 +119,6 @@ class _Rows:
 
     def __init__(self, operator):
         self._operator = operator
-        self.shapes = ()
 
     def of_batch(self, batch, share):
         """The part of the loss, and a list of
@@ -134,7 +130,6 @@ class _Rows:
         operator = self._operator
         terms, _ = operator._linearized(batch, share)
         outputs = [term.output for term in terms]
-        self.shapes = tuple(tuple(o.shape[1:]) for o in outputs)
         with tf.GradientTape() as tape:
             tape.watch(outputs)
             loss = operator._model_loss.value(terms)

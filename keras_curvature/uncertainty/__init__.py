@@ -1,8 +1,10 @@
 """What a fitted model does not know."""
 
+from keras_curvature.uncertainty.laplace import Laplace
 from keras_curvature.uncertainty.parameter_covariance import (
     parameter_covariance,
 )
 from keras_curvature.uncertainty.parameter_errors import ParameterErrors
+from keras_curvature.uncertainty.prediction import Prediction
 
-__all__ = ["ParameterErrors", "parameter_covariance"]
+__all__ = ["Laplace", "ParameterErrors", "Prediction", "parameter_covariance"]

@@ -102,7 +102,7 @@ def parameter_covariance(
         raise ValueError(
             "`absolute_errors` needs a model with one loss: `loss_weights` "
             "and the sizes of several outputs change what 1/σ² counts. "
-            f"Received: {len(fit.factor.shapes)} losses."
+            f"Received: {len(model.loss)} losses."
         )
     names = _names(model, fit.variables)
     root, unseen, basis = inverse_square_root(fit.factor.factor, fit.precision)
@@ -157,12 +157,12 @@ class _Fit:
         self.factor = triangular_factor(operator)
         self.noise_unit = None
         if loss is not None:
-            if len(self.factor.shapes) > 1:
+            if len(operator.output_shapes) > 1:
                 operator = GaussNewton(model, *data, layers=layers, **options)
                 self.factor = triangular_factor(operator)
             else:
                 # Keras averages the squares over the last axis.
-                entries = [1, *self.factor.shapes[0]][-1]
+                entries = [1, *operator.output_shapes[0]][-1]
                 self.noise_unit = math.sqrt(2 / entries)
         self.variables = operator.variables
         self.precision = np.finfo(operator.dtype.as_numpy_dtype).eps
