@@ -1,0 +1,229 @@
+"""Eigenvalues and eigenvectors at an end of the spectrum."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_curvature._checks import (
+    checked_choice,
+    checked_integer,
+    checked_number,
+)
+from keras_curvature.linalg._krylov import Krylov
+from keras_curvature.linalg._probes import Probes
+from keras_curvature.linalg._products import Products
+
+
+class Eigenpairs(NamedTuple):
+    """k eigenvalues with their vectors, and how well they are known.
+
+    Attributes:
+        values: λ, NumPy array of shape (k,), float64.
+        vectors: Orthonormal columns, tensor of shape (n, k) in the dtype of
+            the operator.
+        residuals: ‖A·v − λ·v‖ of each, NumPy array of shape (k,). Some
+            eigenvalue of A lies within this distance of λ.
+        converged: Which residuals met the tolerance, NumPy array of bools.
+        iterations: Int, passes over the data.
+        products: Int, products with single vectors.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_curvature.linalg import eigenpairs
+
+    pairs = eigenpairs(np.diag([1.0, 2.0, 5.0]), k=2)
+    print(pairs)
+    assert pairs.converged.all()
+    ```
+    """
+
+    values: np.ndarray
+    vectors: tf.Tensor
+    residuals: np.ndarray
+    converged: np.ndarray
+    iterations: int
+    products: int
+
+    def __str__(self):
+        lines = [f"{'eigenvalue':>14} {'residual':>10}"]
+        for value, residual, converged in zip(
+            self.values, self.residuals, self.converged, strict=True
+        ):
+            remark = "" if converged else "  not converged"
+            lines.append(f"{value:>14.6e} {residual:>10.1e}{remark}")
+        return "\n".join([*lines, f"{self.products} products"])
+
+
+def eigenpairs(
+    operator,
+    k=1,
+    which="largest",
+    tolerance=None,
+    max_iterations=1000,
+    block_size=1,
+    basis_size=None,
+    seed=0,
+):
+    """k eigenpairs of a symmetric operator, by its products with vectors.
+
+        A·v = λ·v,  ‖v‖ = 1
+
+    Block Lanczos with full reorthogonalization and thick restarts. A pair has
+    converged where ‖A·v − λ·v‖ ≤ tolerance·‖A‖; an isolated eigenvalue then
+    errs by about the square of that.
+
+    An eigenvalue that occurs up to `block_size` times is found as often. More
+    copies of it are found where the operator has few different eigenvalues
+    (the Krylov space closes, and a new random vector goes on), else they may
+    be missing from the k.
+
+    Args:
+        operator: A: a symmetric matrix, `tf.linalg.LinearOperator`, or an
+            object with `shape` (n, n), `dtype` and `operator @ v` for v of
+            shape (n, columns).
+        k: Int ≥ 1, at most n. Defaults to `1`.
+        which: `"largest"`, `"smallest"`, `"magnitude"` (largest |λ|) or
+            `"both"` (the larger half of the k at the upper end, the others
+            at the lower). In this order they are returned, the outermost
+            first. Defaults to `"largest"`.
+        tolerance: Float > 0, relative to ‖A‖. Defaults to the square root of
+            the rounding of the dtype: 1.5e-8 for float64, 3.5e-4 for float32.
+        max_iterations: Int ≥ 1, most passes, of `block_size` products each.
+            Defaults to `1000`.
+        block_size: Int ≥ 1, vectors that are multiplied together. Defaults
+            to `1`, which takes the fewest products.
+        basis_size: Int > k, vectors of length n that are kept. More of them
+            save products. Defaults to max(2·k + 20, 40).
+        seed: Int ≥ 0 of the first vectors. Defaults to `0`.
+
+    Returns:
+        `Eigenpairs`. Pairs that have not converged are marked, and warned of.
+
+    Raises:
+        ValueError: if the operator has fewer than k eigenvalues, is not
+            symmetric, or a product is not finite.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_curvature.linalg import eigenpairs
+
+    matrix = np.diag(np.arange(100.0))
+    eigenpairs(matrix, k=3).values  # 99, 98, 97
+    ```
+
+    References:
+        Wu, Simon, 2000, "Thick-restart Lanczos method for large symmetric
+        eigenvalue problems", SIAM J. Matrix Anal. Appl. 22(2).
+        Golub, Underwood, 1977, "The block Lanczos method for computing
+        eigenvalues".
+    """
+    products = Products(operator)
+    checked_choice("which", which, tuple(_ORDERS))
+    k, block, capacity = _sizes(products.size, k, block_size, basis_size)
+    if tolerance is None:
+        tolerance = products.epsilon**0.5
+    checked_number("tolerance", tolerance, above=0)
+    checked_integer("max_iterations", max_iterations, minimum=1)
+    checked_integer("seed", seed, minimum=0)
+    probes = Probes(seed, products.size, products.dtype)
+    krylov = Krylov(products, probes, block, capacity)
+    values, vectors, residuals, scale = _search(
+        krylov, k, _ORDERS[which], tolerance, max_iterations
+    )
+    converged = residuals <= tolerance * scale
+    # Rounding is part of a residual, though not of the recurrence.
+    residuals = residuals + products.epsilon * scale
+    if not converged.all():
+        warnings.warn(
+            f"{np.sum(~converged)} of {k} eigenpairs have not converged within "
+            f"{max_iterations} iterations: their residuals are up to "
+            f"{residuals.max():.1e}. Raise `max_iterations`, `basis_size` or "
+            "`tolerance`.",
+            stacklevel=2,
+        )
+    return Eigenpairs(
+        values=values,
+        vectors=tf.transpose(krylov.combine(vectors)),
+        residuals=residuals,
+        converged=converged,
+        iterations=products.passes,
+        products=products.count,
+    )
+
+
+def _both_ends(values):
+    ascending = np.argsort(values)
+    order = np.empty_like(ascending)
+    order[0::2] = ascending[::-1][: len(order[0::2])]
+    order[1::2] = ascending[: len(order[1::2])]
+    return order
+
+
+# Each sorts by desire.
+_ORDERS = {
+    "largest": lambda values: np.argsort(-values),
+    "smallest": np.argsort,
+    "magnitude": lambda values: np.argsort(-np.abs(values)),
+    "both": _both_ends,
+}
+
+
+def _sizes(size, k, block_size, basis_size):
+    k = checked_integer("k", k, minimum=1)
+    if k > size:
+        raise ValueError(
+            f"`k` must be at most the size of the operator, {size}. Received: "
+            f"k={k}."
+        )
+    block = min(checked_integer("block_size", block_size, minimum=1), size)
+    if basis_size is None:
+        basis_size = max(2 * k + 20, 40)
+    least = k + 2 * block
+    capacity = checked_integer("basis_size", basis_size, minimum=1)
+    return k, block, min(size, max(capacity, least))
+
+
+def _search(krylov, k, order, tolerance, max_iterations):
+    """The k best Ritz pairs once they have converged, and the size of A."""
+    closed, confirmed_at = None, 0
+    for iteration in range(1, max_iterations + 1):
+        if krylov.is_full and iteration > 1:
+            _restart(krylov, k, order)
+        krylov.expand()
+        values, vectors, residuals = krylov.ritz_pairs()
+        best = order(values)[:k]
+        scale = np.abs(values).max()
+        found = values[best], vectors[:, best], residuals[best], scale
+        if not krylov.waiting:
+            break
+        if len(best) < k or np.any(found[2] > tolerance * scale):
+            continue
+        # In a space that has closed, one copy of each eigenvalue is found.
+        # Others are in the space of another vector, if there are any.
+        if krylov.is_invariant:
+            if closed is not None and np.allclose(
+                closed, found[0], rtol=0, atol=tolerance * scale
+            ):
+                break
+            closed, confirmed_at = found[0], 2 * iteration
+        elif iteration >= confirmed_at:
+            break
+    if len(best) < k:
+        raise ValueError(
+            f"`max_iterations` must allow at least `k`={k} products. "
+            f"Received: max_iterations={max_iterations}."
+        )
+    return found
+
+
+def _restart(krylov, k, order):
+    values, vectors, _ = krylov.ritz_pairs()
+    # Half of what is not wanted stays, for it speeds up what follows.
+    kept = order(values)[: k + (len(values) - k) // 2]
+    krylov.restart(values[kept], vectors[:, kept])
