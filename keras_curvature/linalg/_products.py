@@ -51,7 +51,8 @@ class Products:
         return max(1, _BYTES_AT_ONCE // (self.size * self.dtype.size))
 
     def __call__(self, columns):
-        """A·V of columns V, a tensor of shape (n, k)."""
+        """A·V of columns V of shape (n, k), a tensor."""
+        columns = tf.convert_to_tensor(columns)
         starts = range(0, columns.shape[1], self.columns_at_once)
         blocks = [
             self._times(columns[:, start : start + self.columns_at_once])

@@ -11,7 +11,11 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
-from keras_curvature.linalg._krylov import Krylov
+from keras_curvature.linalg._lanczos_search import (
+    KEYS,
+    Wanted,
+    lanczos_search,
+)
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
 
@@ -60,6 +64,7 @@ class Eigenpairs(NamedTuple):
 
 def eigenpairs(
     operator,
+    *,
     k=1,
     which="largest",
     tolerance=None,
@@ -76,10 +81,10 @@ def eigenpairs(
     converged where ‖A·v − λ·v‖ ≤ tolerance·‖A‖; an isolated eigenvalue then
     errs by about the square of that.
 
-    An eigenvalue that occurs up to `block_size` times is found as often. More
-    copies of it are found where the operator has few different eigenvalues
-    (the Krylov space closes, and a new random vector goes on), else they may
-    be missing from the k.
+    A Krylov space holds an eigenvalue at most `block_size` times. So when k
+    pairs have converged, new random vectors look for more copies, for about as
+    many products as the first took to show the k. If there are any, the search
+    begins again with blocks of twice the size.
 
     Args:
         operator: A: a symmetric matrix, `tf.linalg.LinearOperator`, or an
@@ -124,7 +129,7 @@ def eigenpairs(
         eigenvalues".
     """
     products = Products(operator)
-    checked_choice("which", which, tuple(_ORDERS))
+    checked_choice("which", which, tuple(KEYS))
     k, block, capacity = _sizes(products.size, k, block_size, basis_size)
     if tolerance is None:
         tolerance = products.epsilon**0.5
@@ -132,46 +137,41 @@ def eigenpairs(
     checked_integer("max_iterations", max_iterations, minimum=1)
     checked_integer("seed", seed, minimum=0)
     probes = Probes(seed, products.size, products.dtype)
-    krylov = Krylov(products, probes, block, capacity)
-    values, vectors, residuals, scale = _search(
-        krylov, k, _ORDERS[which], tolerance, max_iterations
+    wanted = Wanted(k, which, tolerance)
+    found = lanczos_search(
+        products, probes, wanted, max_iterations, block, capacity
     )
-    converged = residuals <= tolerance * scale
     # Rounding is part of a residual, though not of the recurrence.
-    residuals = residuals + products.epsilon * scale
-    if not converged.all():
-        warnings.warn(
-            f"{np.sum(~converged)} of {k} eigenpairs have not converged within "
-            f"{max_iterations} iterations: their residuals are up to "
-            f"{residuals.max():.1e}. Raise `max_iterations`, `basis_size` or "
-            "`tolerance`.",
-            stacklevel=2,
-        )
+    residuals = found.residuals + products.epsilon * found.scale
+    _warn_of_failure(found, residuals, max_iterations)
     return Eigenpairs(
-        values=values,
-        vectors=tf.transpose(krylov.combine(vectors)),
+        values=found.values,
+        vectors=tf.constant(found.vectors),
         residuals=residuals,
-        converged=converged,
+        converged=found.converged & found.is_complete,
         iterations=products.passes,
         products=products.count,
     )
 
 
-def _both_ends(values):
-    ascending = np.argsort(values)
-    order = np.empty_like(ascending)
-    order[0::2] = ascending[::-1][: len(order[0::2])]
-    order[1::2] = ascending[: len(order[1::2])]
-    return order
-
-
-# Each sorts by desire.
-_ORDERS = {
-    "largest": lambda values: np.argsort(-values),
-    "smallest": np.argsort,
-    "magnitude": lambda values: np.argsort(-np.abs(values)),
-    "both": _both_ends,
-}
+def _warn_of_failure(found, residuals, max_iterations):
+    missed = np.sum(~found.converged)
+    if missed:
+        problem = (
+            f"{missed} of {len(residuals)} eigenpairs have not converged within "
+            f"{max_iterations} iterations: their residuals are up to "
+            f"{residuals.max():.1e}. Raise `max_iterations`, `basis_size` or "
+            "`tolerance`."
+        )
+    elif not found.is_complete:
+        problem = (
+            f"{max_iterations} iterations did not suffice to tell whether an "
+            "eigenvalue occurs more often than it was found. Raise "
+            "`max_iterations`, or `block_size` to the number of copies."
+        )
+    else:
+        return
+    warnings.warn(problem, stacklevel=3)
 
 
 def _sizes(size, k, block_size, basis_size):
@@ -187,43 +187,3 @@ def _sizes(size, k, block_size, basis_size):
     least = k + 2 * block
     capacity = checked_integer("basis_size", basis_size, minimum=1)
     return k, block, min(size, max(capacity, least))
-
-
-def _search(krylov, k, order, tolerance, max_iterations):
-    """The k best Ritz pairs once they have converged, and the size of A."""
-    closed, confirmed_at = None, 0
-    for iteration in range(1, max_iterations + 1):
-        if krylov.is_full and iteration > 1:
-            _restart(krylov, k, order)
-        krylov.expand()
-        values, vectors, residuals = krylov.ritz_pairs()
-        best = order(values)[:k]
-        scale = np.abs(values).max()
-        found = values[best], vectors[:, best], residuals[best], scale
-        if not krylov.waiting:
-            break
-        if len(best) < k or np.any(found[2] > tolerance * scale):
-            continue
-        # In a space that has closed, one copy of each eigenvalue is found.
-        # Others are in the space of another vector, if there are any.
-        if krylov.is_invariant:
-            if closed is not None and np.allclose(
-                closed, found[0], rtol=0, atol=tolerance * scale
-            ):
-                break
-            closed, confirmed_at = found[0], 2 * iteration
-        elif iteration >= confirmed_at:
-            break
-    if len(best) < k:
-        raise ValueError(
-            f"`max_iterations` must allow at least `k`={k} products. "
-            f"Received: max_iterations={max_iterations}."
-        )
-    return found
-
-
-def _restart(krylov, k, order):
-    values, vectors, _ = krylov.ritz_pairs()
-    # Half of what is not wanted stays, for it speeds up what follows.
-    kept = order(values)[: k + (len(values) - k) // 2]
-    krylov.restart(values[kept], vectors[:, kept])
