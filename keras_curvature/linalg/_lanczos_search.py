@@ -121,7 +121,7 @@ def _converge(krylov, wanted, budget):
         best = wanted.ranking(values)[: wanted.k]
         scale = np.abs(values).max()
         converged = residuals[best] <= wanted.tolerance * scale
-        if len(best) == wanted.k and converged.all() or not krylov.waiting:
+        if (len(best) == wanted.k and converged.all()) or not krylov.waiting:
             break
     if len(best) < wanted.k:
         raise ValueError(

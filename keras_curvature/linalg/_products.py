@@ -1,7 +1,11 @@
 """Products with a symmetric operator, whatever it is given as."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
+
+from keras_curvature.linalg.dot import dot
 
 # Columns are multiplied together up to this many bytes of them.
 _BYTES_AT_ONCE = 2**28
@@ -39,6 +43,8 @@ class Products:
         if tf.is_tensor(operator):
             _refuse_asymmetric(operator.numpy())
         self.count = self.passes = 0
+        # The last vector with its image and length, and the largest ‖Av‖/‖v‖.
+        self._last, self._scale = None, 0.0
 
     @property
     def epsilon(self):
@@ -53,12 +59,13 @@ class Products:
     def __call__(self, columns):
         """A·V of columns V of shape (n, k), a tensor."""
         columns = tf.convert_to_tensor(columns)
-        starts = range(0, columns.shape[1], self.columns_at_once)
-        blocks = [
-            self._times(columns[:, start : start + self.columns_at_once])
-            for start in starts
-        ]
-        return blocks[0] if len(blocks) == 1 else tf.concat(blocks, axis=1)
+        step, count = self.columns_at_once, columns.shape[1]
+        if count <= step:
+            return self._times(columns)
+        starts = range(0, count, step)
+        return tf.concat(
+            [self._times(columns[:, i : i + step]) for i in starts], axis=1
+        )
 
     def _times(self, columns):
         product = tf.convert_to_tensor(self._operator @ columns)
@@ -70,13 +77,49 @@ class Products:
                 f"{tuple(product.shape)} for v of shape "
                 f"{tuple(columns.shape)}."
             )
-        if not tf.reduce_all(tf.math.is_finite(product)):
+        if product.dtype != self.dtype:
+            raise ValueError(
+                "`operator @ v` must have the dtype of the operator, "
+                f"{self.dtype.name}. Received: {product.dtype.name}."
+            )
+        for vector, image in _halves(columns, product):
+            self._compare_with_last(vector, image)
+        return product
+
+    def _compare_with_last(self, v, image):
+        """Raises where wᵀ·Av differs from vᵀ·Aw for the w before v."""
+        length, size = float(tf.norm(v)), float(tf.norm(image))
+        if not math.isfinite(size):
             raise ValueError(
                 "`operator @ v` must be finite. Received: NaN or infinity "
                 "from finite v. Look for NaN in the weights or the data, and "
                 "for derivatives that overflow."
             )
-        return product
+        if length:
+            self._scale = max(self._scale, size / length)
+        if self._last is not None:
+            w, last_image, last_length = self._last
+            forms = float(dot(w, image)), float(dot(v, last_image))
+            # Products may err by a root of rounding, relative to ‖A‖.
+            noise = self.epsilon**0.5 * self._scale * length * last_length
+            largest = max(map(abs, forms))
+            if abs(forms[0] - forms[1]) > 0.01 * largest + noise:
+                raise ValueError(
+                    "`operator` must be symmetric and the same in each "
+                    f"product. Received: wᵀAv = {forms[0]:.6g} but vᵀAw = "
+                    f"{forms[1]:.6g}. A model with random layers (dropout) "
+                    "must be in inference mode."
+                )
+        self._last = v, image, length
+
+
+def _halves(columns, product):
+    """The sums of the columns in two halves, with their images."""
+    half = columns.shape[1] // 2
+    for part in (slice(0, half), slice(half, None)):
+        vectors, images = columns[:, part], product[:, part]
+        if vectors.shape[1]:
+            yield tf.reduce_sum(vectors, 1), tf.reduce_sum(images, 1)
 
 
 def _checked_size(shape):

@@ -41,7 +41,7 @@ class ConditionNumber(NamedTuple):
 
 
 def condition_number(
-    operator, damping=0.0, tolerance=None, max_iterations=1000, seed=0
+    operator, *, damping=0.0, tolerance=None, max_iterations=1000, seed=0
 ):
     """κ(A + λI) of a positive definite A + λI, by Lanczos at both ends.
 

@@ -51,6 +51,7 @@ class LinearSolution(NamedTuple):
 def conjugate_gradient(
     operator,
     b,
+    *,
     damping=0.0,
     tolerance=None,
     max_iterations=1000,
@@ -197,7 +198,7 @@ def _move(x, r, d, product, rz, curvature, is_open):
 def _positive(forms, vectors, name):
     """The forms vᵀMv, if they are positive wherever v is not zero."""
     nonzero = tf.reduce_any(vectors != 0, axis=0)
-    if tf.reduce_any(nonzero & (forms <= 0)):
+    if tf.reduce_any(nonzero & ~(forms > 0)):
         worst = float(tf.reduce_min(tf.where(nonzero, forms, np.inf)))
         raise ValueError(
             f"`{name}` must be positive definite. Received: vᵀMv = "

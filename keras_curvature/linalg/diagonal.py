@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice, checked_integer
-from keras_curvature.linalg._exact_diagonal import blocks, exact_diagonal
 from keras_curvature.linalg._leave_one_out import LeaveOneOut
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
+from keras_curvature.linalg._unit_vectors import blocks, exact_diagonal
 
 
 class DiagonalEstimate(NamedTuple):
@@ -46,7 +46,7 @@ class DiagonalEstimate(NamedTuple):
         )
 
 
-def diagonal(operator, method="hutchinson", probes=100, seed=0):
+def diagonal(operator, *, method="hutchinson", probes=100, seed=0):
     """diag(A) from products with random vectors.
 
     - `"hutchinson"`: the mean of z ∘ Az over z of random signs. The variance

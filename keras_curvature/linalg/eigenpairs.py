@@ -158,8 +158,8 @@ def _warn_of_failure(found, residuals, max_iterations):
     missed = np.sum(~found.converged)
     if missed:
         problem = (
-            f"{missed} of {len(residuals)} eigenpairs have not converged within "
-            f"{max_iterations} iterations: their residuals are up to "
+            f"{missed} of {len(residuals)} eigenpairs have not converged "
+            f"within {max_iterations} iterations: their residuals are up to "
             f"{residuals.max():.1e}. Raise `max_iterations`, `basis_size` or "
             "`tolerance`."
         )

@@ -6,7 +6,7 @@ from keras_curvature._checks import checked_number
 from keras_curvature.linalg.spectral_density import spectral_density
 
 
-def log_determinant(operator, damping=0.0, steps=100, runs=10, seed=0):
+def log_determinant(operator, *, damping=0.0, steps=100, runs=10, seed=0):
     """log det(A + λI) of a positive definite A + λI.
 
         log det(A + λI) = Σᵢ log(λᵢ + λ)
@@ -45,7 +45,7 @@ def log_determinant(operator, damping=0.0, steps=100, runs=10, seed=0):
         Lanczos quadrature", SIAM J. Matrix Anal. Appl. 38(4).
     """
     checked_number("damping", damping, minimum=0)
-    spectrum = spectral_density(operator, steps, runs, seed)
+    spectrum = spectral_density(operator, steps=steps, runs=runs, seed=seed)
     smallest = spectrum.nodes.min()
     if smallest + damping <= 0:
         raise ValueError(

@@ -4,14 +4,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
-from keras_curvature.linalg._exact_diagonal import blocks
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
+from keras_curvature.linalg._unit_vectors import blocks, unit_vectors
 from keras_curvature.linalg.eigenpairs import eigenpairs
 from keras_curvature.linalg.trace import TraceEstimate
 
 
-def frobenius_norm(operator, probes=100, seed=0):
+def frobenius_norm(operator, *, probes=100, seed=0):
     """‖A‖_F = (Σᵢⱼ aᵢⱼ²)^½, from products with random vectors.
 
         ‖A‖_F² = E ‖A·z‖²,  z of random signs
@@ -50,9 +50,7 @@ def frobenius_norm(operator, probes=100, seed=0):
     squares = []
     for block in blocks(products, min(probes, products.size)):
         if is_exact:
-            columns = tf.one_hot(
-                block, products.size, axis=0, dtype=products.dtype
-            )
+            columns = unit_vectors(products, block)
         else:
             columns = random.rademacher(len(block))
         lengths = tf.norm(products(columns), axis=0)
@@ -67,7 +65,7 @@ def frobenius_norm(operator, probes=100, seed=0):
     return TraceEstimate(norm, error, products.count)
 
 
-def spectral_norm(operator, tolerance=None, max_iterations=1000, seed=0):
+def spectral_norm(operator, *, tolerance=None, max_iterations=1000, seed=0):
     """‖A‖₂ = max |λ|, by Lanczos.
 
     Args:

@@ -46,7 +46,7 @@ class SpectralDensity(NamedTuple):
         extent = self.nodes.max() - self.nodes.min()
         return float(extent / 100 or abs(self.nodes.max()) / 100 or 1.0)
 
-    def grid(self, points=1000, margin=4.0):
+    def grid(self, *, points=1000, margin=4.0):
         """Eigenvalues at equal distances, `margin` widths beyond the nodes.
 
         Returns:
@@ -57,7 +57,7 @@ class SpectralDensity(NamedTuple):
             self.nodes.min() - beyond, self.nodes.max() + beyond, points
         )
 
-    def densities(self, eigenvalues, width=None):
+    def densities(self, eigenvalues, *, width=None):
         """The density that each run gives, smoothed by a Gaussian.
 
         Their spread tells how far to trust the mean.
@@ -81,7 +81,7 @@ class SpectralDensity(NamedTuple):
             result[run] = np.exp(-(distances**2) / 2) @ weights
         return result / (width * np.sqrt(2 * np.pi))
 
-    def density(self, eigenvalues, width=None):
+    def density(self, eigenvalues, *, width=None):
         """The mean of `densities`, which integrates to 1.
 
         Times `size` it counts eigenvalues.
@@ -94,7 +94,7 @@ class SpectralDensity(NamedTuple):
         Returns:
             NumPy array of shape (points,).
         """
-        return self.densities(eigenvalues, width).mean(axis=0)
+        return self.densities(eigenvalues, width=width).mean(axis=0)
 
     def trace_of(self, function):
         """tr f(A) = Σᵢ f(λᵢ).
@@ -121,7 +121,7 @@ class SpectralDensity(NamedTuple):
         )
 
 
-def spectral_density(operator, steps=100, runs=10, seed=0):
+def spectral_density(operator, *, steps=100, runs=10, seed=0):
     """The density of eigenvalues of a symmetric operator.
 
         φ(λ) = (1/n)·Σᵢ δ(λ − λᵢ)

@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice, checked_integer
-from keras_curvature.linalg._exact_diagonal import blocks, exact_diagonal
 from keras_curvature.linalg._leave_one_out import LeaveOneOut
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
 from keras_curvature.linalg._thin_qr import thin_qr
+from keras_curvature.linalg._unit_vectors import blocks, exact_diagonal
 
 
 class TraceEstimate(NamedTuple):
@@ -45,7 +45,7 @@ class TraceEstimate(NamedTuple):
         )
 
 
-def trace(operator, method="hutchinson", probes=100, seed=0):
+def trace(operator, *, method="hutchinson", probes=100, seed=0):
     """tr(A) from products with random vectors.
 
     - `"hutchinson"`: the mean of zᵀAz over z of random signs. Needs memory

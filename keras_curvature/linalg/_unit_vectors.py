@@ -1,4 +1,4 @@
-"""The diagonal by products with all unit vectors."""
+"""Products with all unit vectors, for what is small enough."""
 
 import tensorflow as tf
 
@@ -6,12 +6,15 @@ import tensorflow as tf
 def exact_diagonal(products):
     """The diagonal of a small operator, tensor of shape (n,)."""
     parts = []
-    for indices in blocks(products, products.size):
-        columns = tf.one_hot(
-            indices, products.size, axis=0, dtype=products.dtype
-        )
+    for block in blocks(products, products.size):
+        columns = unit_vectors(products, block)
         parts.append(tf.reduce_sum(columns * products(columns), axis=0))
     return tf.concat(parts, axis=0)
+
+
+def unit_vectors(products, indices):
+    """Columns of the identity, shape (n, indices)."""
+    return tf.one_hot(indices, products.size, axis=0, dtype=products.dtype)
 
 
 def blocks(products, count):
