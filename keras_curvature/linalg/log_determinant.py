@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_curvature._checks import checked_number
+from keras_curvature._checks import checked_integer, checked_number
 from keras_curvature.linalg.spectral_density import spectral_density
 
 
@@ -45,6 +45,8 @@ def log_determinant(operator, *, damping=0.0, steps=100, runs=10, seed=0):
         Lanczos quadrature", SIAM J. Matrix Anal. Appl. 38(4).
     """
     checked_number("damping", damping, minimum=0)
+    # The standard error of a single one is unknown.
+    checked_integer("runs", runs, minimum=2)
     spectrum = spectral_density(operator, steps=steps, runs=runs, seed=seed)
     smallest = spectrum.nodes.min()
     if smallest + damping <= 0:

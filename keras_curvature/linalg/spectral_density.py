@@ -42,9 +42,13 @@ class SpectralDensity(NamedTuple):
 
     @property
     def width(self):
-        """The standard width of `density`: 1 % of the range of the nodes."""
-        extent = self.nodes.max() - self.nodes.min()
-        return float(extent / 100 or abs(self.nodes.max()) / 100 or 1.0)
+        """The standard width of `density`: 1 % of the range of the nodes.
+
+        Where all are the same, 1 % of their size; where they are 0, 1.
+        """
+        extent, size = np.ptp(self.nodes), np.abs(self.nodes).max()
+        # Rounding sets equal eigenvalues apart.
+        return float((extent if extent > 1e-6 * size else size) / 100 or 1.0)
 
     def grid(self, *, points=1000, margin=4.0):
         """Eigenvalues at equal distances, `margin` widths beyond the nodes.

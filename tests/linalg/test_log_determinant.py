@@ -38,7 +38,7 @@ def test_runs_share_passes():
 
 @pytest.mark.parametrize("eigenvalues", [[2.0, -1.0, 3.0], [0.0]])
 def test_what_has_no_logarithm_is_refused(eigenvalues):
-    with pytest.raises(ValueError, match="positive definite.*Raise `damping`"):
+    with pytest.raises(ValueError, match=r"positive definite.*Raise `damping`"):
         log_determinant(symmetric(eigenvalues))
 
 

@@ -69,7 +69,7 @@ def test_kinds_of_operators_give_the_same_numbers(make):
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_product_that_is_not_finite_is_refused(name):
     operator = Operator(lambda v: MATRIX @ v * np.nan)
-    with pytest.raises(ValueError, match="must be finite. Received: NaN or"):
+    with pytest.raises(ValueError, match="must be finite"):
         ALGORITHMS[name](operator)
 
 
