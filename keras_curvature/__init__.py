@@ -11,6 +11,7 @@ from keras_curvature import (  # noqa: E402
     linalg,
     losses,
     optimizers,
+    plots,
     training,
 )
 from keras_curvature._version import __version__  # noqa: E402
@@ -26,6 +27,7 @@ __all__ = [
     "linalg",
     "losses",
     "optimizers",
+    "plots",
     "solve",
     "training",
 ]

@@ -30,6 +30,7 @@ class Eigenpairs(NamedTuple):
         residuals: ‖A·v − λ·v‖ of each, NumPy array of shape (k,). Some
             eigenvalue of A lies within this distance of λ.
         converged: Which residuals met the tolerance, NumPy array of bools.
+            All are False where a pair may be missing.
         iterations: Int, passes over the data.
         products: Int, products with single vectors.
 
