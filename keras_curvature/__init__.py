@@ -12,6 +12,7 @@ from keras_curvature import (  # noqa: E402
     losses,
     operators,
     optimizers,
+    plots,
     training,
     uncertainty,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "losses",
     "operators",
     "optimizers",
+    "plots",
     "solve",
     "training",
     "uncertainty",

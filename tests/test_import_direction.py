@@ -20,6 +20,7 @@ ALLOWED = {
     "optimizers": {"autodiff", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
+    "plots": {"layers", "linalg"},
 }
 
 
