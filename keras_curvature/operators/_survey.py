@@ -66,9 +66,7 @@ class Surveyor:
         alone = Share(one, one * tf.cast(samples_in(batch), dtype), 0)
         additional = model_loss.additional(batch, alone)
         self._reductions = [_reduction(term) for term in terms]
-        self._shapes = tuple(
-            tuple(term.output.shape[1:]) for term in terms
-        )
+        self._shapes = tuple(tuple(term.output.shape[1:]) for term in terms)
         sums, divisors, rows = [], [], []
         for term, reduction in zip(terms, self._reductions, strict=True):
             is_own = reduction == "its own"

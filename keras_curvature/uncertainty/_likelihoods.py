@@ -53,10 +53,14 @@ class Categorical(_Classes):
         self._from_logits = from_logits
 
     def latent(self, outputs):
-        """Logits."""
+        """Logits: those of the model, or such that add up to zero."""
         if self._from_logits:
             return outputs
-        return tf.math.log(tf.maximum(outputs, _least(outputs)))
+        known = _known_logits(outputs)
+        if known is not None:
+            return known
+        logits = tf.math.log(tf.maximum(outputs, _least(outputs)))
+        return logits - tf.reduce_mean(logits, -1, keepdims=True)
 
 
 class Bernoulli(_Classes):
@@ -71,9 +75,20 @@ class Bernoulli(_Classes):
         """Logits."""
         if self._from_logits:
             return outputs
+        known = _known_logits(outputs)
+        if known is not None:
+            return known
         least = _least(outputs)
         outputs = tf.clip_by_value(outputs, least, 1 - least)
         return tf.math.log(outputs / (1 - outputs))
+
+
+def _known_logits(outputs):
+    """What a softmax or sigmoid was applied to, which Keras notes down.
+
+    For its losses, which take these logits in place of probabilities.
+    """
+    return getattr(outputs, "_keras_logits", None)
 
 
 def _least(tensor):

@@ -41,8 +41,13 @@ def laplace_bridge(mean, covariance, samples, rng, classes):
     count = mean.shape[1]
     sums = covariance.sum(-1)
     total = sums.sum(-1, keepdims=True)
+    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    # Logits that add up to zero by themselves have no variance to take away.
+    is_free = total > 1e-9 * variance.sum(-1, keepdims=True)
+    total = np.where(is_free, total, 1.0)
+    sums = np.where(is_free, sums, 0.0)
     mean = mean - sums * mean.sum(-1, keepdims=True) / total
-    variance = np.diagonal(covariance, axis1=1, axis2=2) - sums**2 / total
+    variance = variance - sums**2 / total
     spread = np.exp(-mean).sum(-1, keepdims=True) / count**2
     alpha = (1 - 2 / count + np.exp(mean) * spread) / variance
     return alpha / alpha.sum(-1, keepdims=True)

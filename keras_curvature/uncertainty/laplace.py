@@ -1,34 +1,26 @@
 """Laplace's approximation of the posterior distribution of weights."""
 
-import functools
-import json
-import numbers
-from typing import NamedTuple
-
-import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_curvature._checks import (
     checked_choice,
-    checked_flag,
     checked_integer,
     checked_number,
 )
-from keras_curvature.autodiff.per_sample import per_sample_jacobian
-from keras_curvature.operators.gauss_newton import GaussNewton
-from keras_curvature.uncertainty._evidence import maximize_evidence
-from keras_curvature.uncertainty._likelihoods import (
-    Categorical,
-    likelihood_of,
-    summed_loss,
+from keras_curvature.uncertainty._arguments import (
+    groups_of,
+    layers_of,
+    precision_of,
+    refuse_sample_weights,
 )
+from keras_curvature.uncertainty._evidence import Evidence, maximize_evidence
+from keras_curvature.uncertainty._fit import fit
+from keras_curvature.uncertainty._likelihoods import Categorical, summed_loss
+from keras_curvature.uncertainty._linearized import Linearized
 from keras_curvature.uncertainty._links import LINKS
 from keras_curvature.uncertainty._posteriors import STRUCTURES
+from keras_curvature.uncertainty._storage import load_fit, save_fit
 from keras_curvature.uncertainty.prediction import Prediction
-
-# The entries of Jacobians that are held at once.
-_ENTRIES = 2**24
 
 
 class Laplace:
@@ -116,11 +108,11 @@ class Laplace:
         self.model = model
         self.structure = checked_choice("structure", structure, STRUCTURES)
         self._loss = summed_loss(model)
-        self._layers = _layers(model, weights)
+        self._layers = layers_of(model, weights)
         self._rank = checked_integer("rank", rank, 1)
         self._given_precision = prior_precision
         self._noise = checked_number("noise", noise, above=0)
-        self._posterior = None
+        self._fit = None
 
     def fit(self, x, y=None, *, batch_size=256, verbose=0):
         """Takes the curvature at the weights that the model has now.
@@ -137,35 +129,33 @@ class Laplace:
         Returns:
             The object itself.
         """
-        operator = GaussNewton(
-            self.model,
-            x,
-            y,
-            loss=self._loss,
-            layers=self._layers,
-            batch_size=batch_size,
-            verbose=verbose,
+        refuse_sample_weights(x)
+        self._take(
+            fit(
+                self.model,
+                (x, y),
+                self._loss,
+                self._layers,
+                STRUCTURES[self.structure],
+                rank=self._rank,
+                batch_size=batch_size,
+                verbose=verbose,
+            )
         )
-        outputs = _width(operator)
-        factor = likelihood_of(self._loss, outputs).factor
-        posterior = STRUCTURES[self.structure].from_curvature(
-            factor * operator, {"rank": self._rank}
-        )
-        loss = operator.loss - _penalty(self.model)
-        facts = _Facts(loss, operator.samples * outputs, outputs)
-        self._take(operator.variables, facts, posterior)
         return self
 
     @property
+    def variables(self):
+        return self._fitted.variables
+
+    @property
     def prior_precision(self):
-        self._refuse_unfitted()
-        return self._precision
+        return self._fitted and self._precision
 
     @prior_precision.setter
     def prior_precision(self, value):
-        self._refuse_unfitted()
-        self._precision = _per_variable(value, self.variables)
-        self._normal = None
+        self._precision = precision_of(value, self._fitted.variables)
+        self._evidence = None
 
     @property
     def noise(self):
@@ -174,7 +164,7 @@ class Laplace:
     @noise.setter
     def noise(self, value):
         self._noise = checked_number("noise", value, above=0)
-        self._normal = None
+        self._evidence = None
 
     def log_marginal_likelihood(self):
         """log p(data), the evidence, a float.
@@ -183,19 +173,13 @@ class Laplace:
 
         with D = diag(prior_precision).
         """
-        prior = self._prior()
-        scatter = float(np.sum(prior * self._estimates() ** 2))
-        occam = self._at().log_determinant - float(np.sum(np.log(prior)))
-        fit = self._likelihood.log_likelihood(
-            self._facts.loss, self._facts.count, self._noise
-        )
-        return fit - 0.5 * (scatter + occam)
+        return self._now.log_marginal_likelihood()
 
-    def tune(self, per_layer=False, max_iterations=200, tolerance=1e-4):
+    def tune(self, *, per_layer=False, max_iterations=200, tolerance=1e-4):
         """Sets prior precision and noise by maximizing the evidence.
 
-        By MacKay's fixed point: δ = γ/‖w‖², noise² = Σr²/(N − Σγ), with the
-        numbers γ of weights that the data determine.
+        By MacKay's fixed point: δ = γ/‖w‖² and noise² = Σr²/(N − Σγ), with
+        the numbers γ of weights that the data determine.
 
         Args:
             per_layer: Bool, one precision for each layer instead of one for
@@ -207,40 +191,15 @@ class Laplace:
         Returns:
             The log marginal likelihood that was reached.
         """
-        self._refuse_unfitted()
-        groups = _groups(self.variables, per_layer)
-        return maximize_evidence(
-            self,
-            groups,
+        self.prior_precision, self.noise = maximize_evidence(
+            self._fitted,
+            self._precision,
+            self._noise,
+            groups_of(self.variables, per_layer),
             checked_integer("max_iterations", max_iterations, 1),
             checked_number("tolerance", tolerance, above=0),
         )
-
-    def fixed_point(self, groups):
-        """One step towards the maximum of the evidence, as `tune` takes it.
-
-        Args:
-            groups: Array, for each variable the number of its group.
-
-        Returns:
-            Tuple of a prior precision for each variable, and the noise.
-        """
-        sizes = [int(np.prod(v.shape)) for v in self.variables]
-        ends = np.cumsum([0, *sizes])[:-1]
-        shares = self._prior() * self._at().variances
-        determined = np.array(sizes) - np.add.reduceat(shares, ends)
-        squares = np.add.reduceat(self._estimates() ** 2, ends)
-        precision = np.array(
-            [
-                determined[groups == g].sum() / squares[groups == g].sum()
-                for g in groups
-            ]
-        )
-        if self._likelihood.classes:
-            return precision, self._noise
-        free = self._facts.count - determined.sum()
-        squares = 2 * self._likelihood.factor * self._facts.loss
-        return precision, float(np.sqrt(squares / free))
+        return self.log_marginal_likelihood()
 
     def predict(self, x, *, link="probit", samples=1000, seed=0):
         """Outputs with what the weights leave open.
@@ -257,23 +216,22 @@ class Laplace:
             `Prediction`.
         """
         checked_choice("link", link, LINKS)
-        means, covariances = [], []
-        for mean, rows in self._linearized(x):
-            means.append(mean)
-            covariances.append(self._at().covariance(rows))
-        mean, covariance = np.concatenate(means), np.concatenate(covariances)
-        if not self._likelihood.classes:
+        checked_integer("samples", samples, 1)
+        normal = self._now.normal
+        parts = [
+            (mean, normal.covariance(jacobian))
+            for mean, jacobian in self._linearized.parts(x)
+        ]
+        mean, covariance = map(np.concatenate, zip(*parts, strict=True))
+        likelihood = self._fitted.likelihood
+        if not likelihood.classes:
             return Prediction(mean, covariance, self._noise**2, None)
-        probabilities = LINKS[link](
-            mean,
-            covariance,
-            checked_integer("samples", samples, 1),
-            np.random.default_rng(seed),
-            isinstance(self._likelihood, Categorical),
-        )
+        exclusive = isinstance(likelihood, Categorical)
+        rng = np.random.default_rng(seed)
+        probabilities = LINKS[link](mean, covariance, samples, rng, exclusive)
         return Prediction(mean, covariance, None, probabilities)
 
-    def sample_functions(self, x, samples=10, seed=0):
+    def sample_functions(self, x, *, samples=10, seed=0):
         """Outputs, or logits, for weights drawn from the posterior.
 
         Of the model linearized in its weights, as the predictions are.
@@ -287,14 +245,13 @@ class Laplace:
             Array of shape `(samples, batch, outputs)`.
         """
         checked_integer("samples", samples, 1)
-        normals = np.random.default_rng(seed).normal(
-            size=(samples, len(self._prior()))
-        )
-        drawn = self._at().samples(normals)
+        shape = (samples, len(self._fitted.values))
+        normals = np.random.default_rng(seed).normal(size=shape)
+        drawn = self._now.normal.samples(normals)
         return np.concatenate(
             [
-                mean + np.einsum("bmn,sn->sbm", rows, drawn)
-                for mean, rows in self._linearized(x)
+                mean + np.einsum("bmn,sn->sbm", jacobian, drawn)
+                for mean, jacobian in self._linearized.parts(x)
             ],
             axis=1,
         )
@@ -305,19 +262,13 @@ class Laplace:
         Args:
             path: String or path, beside the `.keras` file of the model.
         """
-        self._refuse_unfitted()
-        settings = {
-            "structure": self.structure,
-            "noise": self._noise,
-            "indices": _indices(self.variables, self.model),
-            "facts": self._facts._asdict(),
-        }
-        np.savez(
+        settings = {"structure": self.structure, "noise": self._noise}
+        save_fit(
             path,
-            settings=json.dumps(settings),
+            self._fitted,
+            self.model,
+            settings,
             prior_precision=self._precision,
-            fitted=self._fitted,
-            **{f"posterior_{k}": v for k, v in self._posterior.arrays.items()},
         )
 
     @classmethod
@@ -328,186 +279,36 @@ class Laplace:
             path: String or path of the `.npz` file.
             model: The model, with the weights that it had at `fit`.
         """
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        settings = json.loads(str(arrays.pop("settings")))
-        facts = _Facts(**settings.pop("facts"))
-        variables = [
-            model.trainable_variables[k] for k in settings.pop("indices")
-        ]
+        loaded, settings, arrays = load_fit(
+            path, model, summed_loss(model), STRUCTURES
+        )
+        weights = [v.path for v in loaded.variables]
+        precision = list(arrays["prior_precision"])
         self = cls(
-            model,
-            weights=[v.path for v in variables],
-            prior_precision=list(arrays.pop("prior_precision")),
-            **settings,
+            model, weights=weights, prior_precision=precision, **settings
         )
-        fitted = arrays.pop("fitted")
-        posterior = STRUCTURES[self.structure](
-            {k.removeprefix("posterior_"): v for k, v in arrays.items()}
-        )
-        self._take(variables, facts, posterior)
-        self._fitted = fitted
-        self._estimates()
+        self._take(loaded)
         return self
 
-    # What the methods share
-
-    def _take(self, variables, facts, posterior):
-        self.variables = variables
-        self._facts, self._posterior = facts, posterior
-        self._likelihood = likelihood_of(self._loss, facts.outputs)
-        self._fitted = _flat(variables)
+    def _take(self, new):
+        self._fit = new
+        self._linearized = Linearized(self.model, new)
         self.prior_precision = self._given_precision
 
-    def _prior(self):
-        """The prior precision of each of the n weights."""
-        self._refuse_unfitted()
-        sizes = [int(np.prod(v.shape)) for v in self.variables]
-        return np.repeat(self._precision, sizes)
-
-    def _at(self):
-        """The distribution for the prior and the noise of now."""
-        if self._normal is None:
-            scale = self._likelihood.scale(self._noise)
-            self._normal = self._posterior.at(scale, self._prior())
-        return self._normal
-
-    def _estimates(self):
-        """w*, if the model has them still."""
-        self._refuse_unfitted()
-        now = _flat(self.variables)
-        if not np.array_equal(now, self._fitted):
-            raise ValueError(
-                "The model must have the weights that it had at fit(). "
-                "Received: a model with other weights. Call fit() again, or "
-                "load the weights that belong to the posterior."
-            )
-        return now
-
-    def _refuse_unfitted(self):
-        if self._posterior is None:
+    @property
+    def _fitted(self):
+        """The `Fit`."""
+        if self._fit is None:
             raise ValueError(
                 "A posterior needs data first. Received: a call before "
                 "fit(x, y)."
             )
+        return self._fit
 
-    def _linearized(self, x):
-        """Outputs or logits, and Jacobians (batch, m, n), part by part."""
-        size = len(self._estimates())
-        at_once = max(1, _ENTRIES // (self._facts.outputs * size))
-        x = keras.tree.map_structure(np.asarray, x)
-        for start in range(0, len(keras.tree.flatten(x)[0]), at_once):
-            rows = slice(start, start + at_once)
-            part = keras.tree.map_structure(lambda a, r=rows: a[r], x)
-            mean, rows = self._rows(keras.tree.map_structure(tf.constant, part))
-            yield mean.numpy().astype(float), rows.numpy().astype(float)
-
-    @functools.cached_property
-    def _rows(self):
-        def rows(x):
-            mean, jacobians = per_sample_jacobian(
-                lambda x: self._likelihood.latent(
-                    self.model(x, training=False)
-                ),
-                x,
-                self.variables,
-            )
-            flat = [
-                tf.reshape(j, (tf.shape(mean)[0], self._facts.outputs, v_size))
-                for j, v_size in zip(
-                    jacobians,
-                    (int(np.prod(v.shape)) for v in self.variables),
-                    strict=True,
-                )
-            ]
-            return mean, tf.concat(flat, 2)
-
-        return tf.function(rows, reduce_retracing=True, autograph=False)
-
-
-class _Facts(NamedTuple):
-    """What the data said besides the curvature.
-
-    Attributes:
-        loss: Float, the loss of the data as a sum over samples.
-        count: Int, the number of targets.
-        outputs: Int, the outputs of a sample.
-    """
-
-    loss: float
-    count: int
-    outputs: int
-
-
-def _layers(model, weights):
-    """The patterns of `weights`, as operators take them."""
-    if isinstance(weights, str) and weights == "all":
-        return None
-    if isinstance(weights, str) and weights == "last_layer":
-        layers = [layer for layer in model.layers if layer.trainable_weights]
-        if not layers:
-            raise ValueError(
-                "weights='last_layer' needs a layer with trainable weights. "
-                f"Received: {model.name} without any."
-            )
-        return [v.path for v in layers[-1].trainable_weights]
-    return weights
-
-
-def _width(operator):
-    """How many outputs a sample has, which must lie on one axis."""
-    (shape,) = operator.output_shapes
-    if len(shape) != 1 or shape[0] is None:
-        raise ValueError(
-            "A Laplace posterior needs a model with outputs of shape (batch, "
-            f"outputs). Received: outputs of shape {(None, *shape)}. Flatten "
-            "or pool them in the model."
-        )
-    return shape[0]
-
-
-def _indices(variables, model):
-    """Where the variables stand among the trainable ones of the model."""
-    places = {id(v): k for k, v in enumerate(model.trainable_variables)}
-    return [places[id(v)] for v in variables]
-
-
-def _flat(variables):
-    values = [np.asarray(v.value, float).ravel() for v in variables]
-    return np.concatenate(values)
-
-
-def _per_variable(value, variables):
-    """The prior precision as an array, one number for each variable."""
-    if isinstance(value, numbers.Real):
-        value = [value] * len(variables)
-    value = list(value)
-    if len(value) != len(variables):
-        raise ValueError(
-            "`prior_precision` must be a number, or a list of one for each "
-            f"of the {len(variables)} variables. Received: {len(value)}."
-        )
-    return np.array(
-        [checked_number("prior_precision", float(v), above=0) for v in value]
-    )
-
-
-def _groups(variables, per_layer):
-    """For each variable the number of the group whose precision it has."""
-    if not checked_flag("per_layer", per_layer):
-        return np.zeros(len(variables), int)
-    names = [v.path.rpartition("/")[0] for v in variables]
-    return np.array([sorted(set(names)).index(name) for name in names])
-
-
-def _penalty(model):
-    """The part of the loss that regularizers of weights add."""
-    losses = model.losses
-    regularized = [v for v in model.variables if v.regularizer is not None]
-    if len(losses) > len(regularized):
-        raise ValueError(
-            "The loss must be a likelihood, and regularizers of weights at "
-            f"most. Received: {len(losses) - len(regularized)} losses of "
-            "add_loss() or activity regularizers."
-        )
-    return float(sum(float(loss) for loss in losses))
+    @property
+    def _now(self):
+        """The `Evidence` for the prior and the noise of now."""
+        self._fitted.refuse_moved()
+        if self._evidence is None:
+            self._evidence = Evidence(self._fit, self._precision, self._noise)
+        return self._evidence

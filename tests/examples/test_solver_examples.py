@@ -116,3 +116,15 @@ def test_error_bars_are_the_certified_ones(tmp_path):
     np.testing.assert_allclose(errors, certified, rtol=1e-8)
     np.testing.assert_allclose(scipy_errors, certified, rtol=1e-4)
     check_plot(tmp_path / "error_bars.png")
+
+
+def test_uncertainty_is_larger_for_what_is_no_digit(tmp_path):
+    printed = run(
+        "uncertainty.py", "--steps=30", "--epochs=15", f"--plots={tmp_path}"
+    )
+    rows = re.findall(r"^([a-z ]+?)  +(\S+) +(0\.\d+)$", printed, re.M)
+    laplace = {name: float(confidence) for name, _, confidence in rows}
+    digits = laplace.pop("digits")
+    assert len(laplace) == 3
+    assert max(laplace.values()) < digits
+    check_plot(tmp_path / "uncertainty.png")

@@ -20,14 +20,27 @@ class Full:
 
     def at(self, scale, prior):
         """The distribution with the precision scale·G + diag(prior)."""
-        return _FullNormal(scale * self.arrays["matrix"] + np.diag(prior))
+        try:
+            return _FullNormal(scale * self.arrays["matrix"], prior)
+        except np.linalg.LinAlgError:
+            # Rounding of a model in float32 left eigenvalues below zero.
+            values, vectors = np.linalg.eigh(self.arrays["matrix"])
+            positive = (vectors * np.maximum(values, 0)) @ vectors.T
+            self.arrays["matrix"] = positive
+            return _FullNormal(scale * positive, prior)
 
 
 class _FullNormal:
-    def __init__(self, precision):
-        self._root = np.linalg.cholesky(precision)
-        diagonal = np.diag(self._root)
-        self.log_determinant = 2 * float(np.sum(np.log(diagonal)))
+    """P = D^½·(I + D^(−½)·G·D^(−½))·D^½, whose inner matrix is at least I."""
+
+    def __init__(self, matrix, prior):
+        lengths = 1 / np.sqrt(prior)
+        inner = matrix * np.outer(lengths, lengths) + np.eye(len(prior))
+        root = np.linalg.cholesky(inner)
+        self.log_determinant = float(
+            2 * np.sum(np.log(np.diag(root))) + np.sum(np.log(prior))
+        )
+        self._root = root / lengths[:, np.newaxis]
 
     @property
     def variances(self):
