@@ -160,6 +160,7 @@ class RandomStates:
     """The states of the generators of random numbers in a model."""
 
     def __init__(self, model):
+        self._model = model
         weights = {id(v) for v in model.weights}
         self._states = [v for v in model.variables if id(v) not in weights]
         self._before = [v.numpy() for v in self._states]
@@ -167,7 +168,7 @@ class RandomStates:
     def refuse_draws(self):
         """Raises where random numbers were drawn, naming the layers."""
         layers = [
-            state.path.partition("/seed_generator")[0]
+            self._owner(state)
             for state, before in zip(self._states, self._before, strict=True)
             if not np.array_equal(state.numpy(), before)
         ]
@@ -178,3 +179,12 @@ class RandomStates:
                 f"{', '.join(layers)}. Pass training=False, or take a copy of "
                 "the model without these layers."
             )
+
+    def _owner(self, state):
+        """The name of the innermost layer that has a state."""
+        owners = [
+            layer
+            for layer in self._model._flatten_layers()
+            if any(v is state for v in layer.variables)
+        ]
+        return min(owners, key=lambda layer: len(layer.variables)).name

@@ -79,7 +79,7 @@ class CurvatureOperator(abc.ABC):
         if tf.is_symbolic_tensor(tensor):
             return self._in_graph(tensor)
         if tensor.shape.rank == 1:
-            return self._matmat(tensor[:, tf.newaxis])[:, 0]
+            return tf.squeeze(self._matmat(tf.expand_dims(tensor, 1)), 1)
         return self._matmat(tensor)
 
     def _in_graph(self, tensor):
@@ -102,6 +102,11 @@ class CurvatureOperator(abc.ABC):
         return _sum([(float(factor), self)])
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor):
+        if not isinstance(divisor, numbers.Real):
+            return NotImplemented
+        return self * (1 / divisor)
 
     def __neg__(self):
         return -1.0 * self
