@@ -51,8 +51,14 @@ class ModelOperator(CurvatureOperator):
             checked_flag("training", training),
             self.dtype,
         )
-        self._passes = Passes(self._model_loss, batches, bool(verbose))
+        self._passes = Passes(
+            self._model_loss, batches, bool(verbose), self._is_ordered()
+        )
         self._compiled = {}
+
+    def _is_ordered(self):
+        """Whether the product depends on the order of the samples."""
+        return False
 
     @property
     def loss(self):

@@ -10,6 +10,7 @@ from keras_curvature.operators._survey import (
     RandomStates,
     Surveyor,
     checksums,
+    order_of,
     unchanged_state,
 )
 
@@ -24,12 +25,16 @@ class Passes:
         model_loss: `ModelLoss`.
         batches: `Batches`.
         verbose: Bool, whether to show the progress.
+        ordered: Bool, whether the samples must come in the same order in each
+            pass. Defaults to False.
     """
 
-    def __init__(self, model_loss, batches, verbose):
+    def __init__(self, model_loss, batches, verbose, ordered=False):
         self._model_loss = model_loss
         self._batches = batches
         self._verbose = verbose
+        self._ordered = ordered
+        self._order = None
         self._surveyor = Surveyor(model_loss)
         self._survey_batch = CompiledFunction(self._surveyor.of_batch, False)
         self._survey = None
@@ -77,7 +82,7 @@ class Passes:
             at_once: Int, the most samples of a batch, or None.
         """
         survey = self.survey
-        loss, before = 0.0, 0
+        loss, before, order = 0.0, 0, 0.0
         with unchanged_state(self._model_loss.model):
             for batch in _in_parts(self._with_progress(), at_once):
                 share = Share(
@@ -90,9 +95,13 @@ class Passes:
                     batch, share, *tensors_for(before, size)
                 )
                 loss += float(part)
+                if self._ordered:
+                    order += order_of(batch, before)
                 before += size
                 yield results
         self._refuse_change(loss)
+        if self._ordered:
+            self._refuse_other_order(order)
 
     def _make_survey(self):
         model = self._model_loss.model
@@ -141,6 +150,19 @@ class Passes:
             if self._is_same(loss):
                 return
         raise ValueError(_CHANGED.format(self._survey.loss, loss))
+
+    def _refuse_other_order(self, order):
+        """Raises where the samples came in another order than before."""
+        if self._order is None:
+            self._order = order
+        if not np.isclose(order, self._order, rtol=1e-9, equal_nan=True):
+            raise ValueError(
+                "The samples must come in the same order in each pass over "
+                "the data for Jacobian and for "
+                'Fisher(kind="monte_carlo"), whose rows and draws belong to '
+                "single samples. Received: a data set that shuffles. Leave "
+                "that out."
+            )
 
     def _is_same(self, loss):
         return self._is_close(self._survey.loss, loss)

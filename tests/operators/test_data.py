@@ -101,3 +101,14 @@ def test_progress_is_shown_in_each_pass(capsys):
     operator = Hessian(model, x, y, batch_size=3, verbose=1)
     operator @ np.ones(31)
     assert "3/3" in capsys.readouterr().out
+
+
+def test_xla_gives_the_same_products(rng):
+    model, x, y = make("mlp")
+    for kind, options in ((Hessian, {}), (Fisher, {"kind": "monte_carlo"})):
+        plain, compiled = (
+            kind(model, x, y, jit_compile=jit, **options)
+            for jit in (False, True)
+        )
+        vectors = rng.normal(size=(31, 2))
+        assert distance(compiled @ vectors, plain @ vectors) < 1e-12

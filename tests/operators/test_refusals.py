@@ -108,6 +108,20 @@ def test_data_that_change_are_detected():
         operator @ np.ones(3)
 
 
+def test_shuffled_data_are_refused_where_their_order_counts():
+    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(6, seed=1)
+    data = data.batch(6)
+    hessian = Hessian(net(), data, loss="mse")
+    np.testing.assert_allclose(
+        hessian @ np.ones(3), hessian @ np.ones(3), rtol=1e-5
+    )
+    fisher = Fisher(net(), data, kind="monte_carlo", loss="mse")
+    for operator in (fisher, Jacobian(net(), data)):
+        operator @ np.ones(3)
+        with pytest.raises(ValueError, match="in the same order"):
+            operator @ np.ones(3)
+
+
 def test_products_that_are_not_finite_are_refused():
     operator = Hessian(net(), x, y, loss="mse")
     with pytest.raises(ValueError, match="vector that was multiplied"):
