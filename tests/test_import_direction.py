@@ -19,6 +19,7 @@ ALLOWED = {
     "optimizers": {"autodiff", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
+    "plots": {"layers", "linalg"},
 }
 
 
