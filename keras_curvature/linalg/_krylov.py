@@ -30,8 +30,6 @@ class Krylov:
         )
         # Of the entries among multiplied rows the upper ones count.
         self._projected = np.zeros((total, total))
-        # The largest ‖A·v‖ so far, of the size of ‖A‖.
-        self._scale = 0.0
         self._count = self.processed = 0
         self._append_random_block()
 
@@ -65,11 +63,10 @@ class Krylov:
         start = coupled[0] if len(coupled) else first
         for column in range(first, last):
             image = np.ascontiguousarray(images[:, column - first])
-            self._scale = max(self._scale, _norm(image))
             coefficients, rest, norm = self._orthogonalized(image, start)
             self._projected[: self._count, column] = coefficients
             # Below this is only rounding: the space is closed.
-            if norm > 10 * self._products.epsilon * self._scale:
+            if norm > 10 * self._products.epsilon * self._products.scale:
                 self._projected[self._count, column] = norm
                 self._append(rest / norm)
             elif self._count < self._products.size:

@@ -20,6 +20,7 @@ class Products:
         count: Products with single columns so far.
         passes: Products with blocks of columns so far, each of them one pass
             over the data of an operator that has data.
+        scale: The largest ‖Av‖ / ‖v‖ so far, of the size of ‖A‖.
     """
 
     def __init__(self, operator):
@@ -43,8 +44,9 @@ class Products:
         if tf.is_tensor(operator):
             _refuse_asymmetric(operator.numpy())
         self.count = self.passes = 0
-        # The last vector with its image and length, and the largest ‖Av‖/‖v‖.
-        self._last, self._scale = None, 0.0
+        self.scale = 0.0
+        # The last vector with its image and length.
+        self._last = None
 
     @property
     def epsilon(self):
@@ -88,7 +90,7 @@ class Products:
 
     def _compare_with_last(self, v, image):
         """Raises where wᵀ·Av differs from vᵀ·Aw for the w before v."""
-        length, size = float(tf.norm(v)), float(tf.norm(image))
+        length, size = (float(dot(x, x)) ** 0.5 for x in (v, image))
         if not math.isfinite(size):
             raise ValueError(
                 "`operator @ v` must be finite. Received: NaN or infinity "
@@ -96,12 +98,12 @@ class Products:
                 "for derivatives that overflow."
             )
         if length:
-            self._scale = max(self._scale, size / length)
+            self.scale = max(self.scale, size / length)
         if self._last is not None:
             w, last_image, last_length = self._last
             forms = float(dot(w, image)), float(dot(v, last_image))
             # Products may err by a root of rounding, relative to ‖A‖.
-            noise = self.epsilon**0.5 * self._scale * length * last_length
+            noise = self.epsilon**0.5 * self.scale * length * last_length
             largest = max(map(abs, forms))
             if abs(forms[0] - forms[1]) > 0.01 * largest + noise:
                 raise ValueError(
@@ -115,11 +117,13 @@ class Products:
 
 def _halves(columns, product):
     """The sums of the columns in two halves, with their images."""
-    half = columns.shape[1] // 2
-    for part in (slice(0, half), slice(half, None)):
-        vectors, images = columns[:, part], product[:, part]
-        if vectors.shape[1]:
-            yield tf.reduce_sum(vectors, 1), tf.reduce_sum(images, 1)
+    count = columns.shape[1]
+    halves = np.zeros((min(count, 2), count))
+    halves[0, : (count + 1) // 2] = 1
+    halves[-1, (count + 1) // 2 :] = 1
+    halves = tf.constant(halves, columns.dtype)
+    sums = (tf.matmul(halves, x, transpose_b=True) for x in (columns, product))
+    return zip(*map(tf.unstack, sums), strict=True)
 
 
 def _checked_size(shape):

@@ -74,7 +74,8 @@ def checked_matrix(other, size, shape, dtype):
         shape: Tuple of ints, of the operator.
         dtype: `tf.DType`.
     """
-    tensor = tf.convert_to_tensor(other, dtype_hint=dtype)
+    hint = None if hasattr(other, "dtype") else dtype
+    tensor = tf.convert_to_tensor(other, dtype_hint=hint)
     if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
         raise ValueError(
             "An operator multiplies real numbers. Received: a tensor of "

@@ -113,6 +113,11 @@ def _compiled(model, loss, loss_weights):
 
 
 def _refuse_own_loss(model):
+    if not model.compiled:
+        raise ValueError(
+            "`loss` must be given for a model that is not compiled. Received: "
+            f"loss=None for the model {model.name}."
+        )
     own = type(model).compute_loss.__module__.split(".")[0]
     if own not in ("keras_curvature", "keras"):
         raise ValueError(

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_flag
-from keras_curvature.autodiff.variables import as_tf_variable, variable_name
+from keras_curvature.autodiff.variables import variable_name
 from keras_curvature.operators._batches import Batches
 from keras_curvature.operators._compiled import CompiledFunction
 from keras_curvature.operators._flat import FlatVectors
@@ -51,8 +51,14 @@ class ModelOperator(CurvatureOperator):
             checked_flag("training", training),
             self.dtype,
         )
-        self._passes = Passes(self._model_loss, batches, bool(verbose))
+        self._passes = Passes(
+            self._model_loss, batches, bool(verbose), self._is_ordered()
+        )
         self._compiled = {}
+
+    def _is_ordered(self):
+        """Whether the product depends on the order of the samples."""
+        return False
 
     @property
     def loss(self):
@@ -71,15 +77,19 @@ class ModelOperator(CurvatureOperator):
 
     def _matmat(self, matrix):
         if matrix.shape[1] == 1:
-            product, *more = self._sum(self._batch_product, matrix[:, 0])
-            product = product[:, tf.newaxis]
-        else:
-            product, *more = self._sum(self._batch_products, matrix)
-        product = self._product_of_sums(matrix, product, *more)
-        self._refuse_overflow(product, matrix)
+            # Without a loop over the columns.
+            vector = tf.squeeze(matrix, 1)
+            sums = self._sum(self._batch_product, vector)
+            return tf.expand_dims(self._finished_product(vector, sums), 1)
+        sums = self._sum(self._batch_products, matrix)
+        return self._finished_product(matrix, sums)
+
+    def _finished_product(self, vectors, sums):
+        product = self._product_of_sums(vectors, *sums)
+        self._refuse_overflow(product, vectors)
         return product
 
-    def _product_of_sums(self, matrix, product):
+    def _product_of_sums(self, vectors, product):
         """The product, from what `_batch_product` summed over the data."""
         return product
 
@@ -104,10 +114,6 @@ class ModelOperator(CurvatureOperator):
         """The relative error that sums in another order may have."""
         return float(np.sqrt(np.finfo(self.dtype.as_numpy_dtype).eps))
 
-    @property
-    def _sources(self):
-        return [as_tf_variable(v) for v in self.variables]
-
     def _restricted(self, indices):
         """The same operator over some of its variables."""
         other = copy.copy(self)
@@ -116,24 +122,30 @@ class ModelOperator(CurvatureOperator):
         other._compiled = {}
         return other
 
-    def _refuse_overflow(self, product, matrix):
-        if np.isfinite(float(tf.reduce_sum(product * 0))):
+    def _refuse_overflow(self, product, vectors):
+        # The sum is finite wherever the entries are, but for an overflow.
+        if np.isfinite(product.numpy().sum()) or _is_finite(product):
             return
-        if not np.isfinite(float(tf.reduce_sum(matrix * 0))):
+        if not _is_finite(vectors):
             what = "the vector that was multiplied is"
         else:
-            parts = self.unflatten(tf.reduce_sum(product, 1))
+            columns = tf.reshape(product, (self.shape[0], -1))
+            parts = self.unflatten(tf.reduce_sum(columns, 1))
             names = [
                 variable_name(v)
                 for v, part in zip(self.variables, parts, strict=True)
-                if not np.isfinite(part.numpy()).all()
+                if not _is_finite(part)
             ]
             what = f"the product is, in {', '.join(names)}"
         raise ValueError(
             f"Products must be finite. Received: {what} not. Look at the data "
-            "and the weights for NaN, infinite and huge numbers, or compute in "
-            "float64."
+            "and the weights for NaN, infinite and huge numbers (and, for "
+            "Fisher, negative sample weights), or compute in float64."
         )
+
+
+def _is_finite(tensor):
+    return bool(np.isfinite(tensor.numpy()).all())
 
 
 def over_columns(product, vectors):

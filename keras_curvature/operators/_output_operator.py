@@ -55,6 +55,11 @@ class OutputOperator(ModelOperator):
             return [term.output for term in terms]
 
         linearization = Linearization(outputs, self.variables)
+        if not terms:
+            raise ValueError(
+                "`loss` must be a loss of the outputs, or `model` compiled "
+                "with one, for a matrix of the form JᵀBJ. Received: none."
+            )
         return [detached(term) for term in terms], linearization
 
     def _loss_of(self, terms, batch, share):

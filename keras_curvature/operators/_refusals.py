@@ -24,7 +24,9 @@ def refuse_unsuited(model):
 
 def refuse_narrow(model):
     """Raises for models that compute in half precision."""
-    for layer in model._flatten_layers():
+    for layer in [*model._flatten_layers(include_self=False), model]:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
         for dtype in (layer.compute_dtype, layer.variable_dtype):
             if dtype in ("float16", "bfloat16"):
                 raise ValueError(

@@ -116,23 +116,38 @@ def _root_of_coefficients(term):
 def _uniforms(shape, dtype, seed, stream, before):
     """Uniform numbers in [0, 1) that depend on the number of the sample.
 
-    Philox numbers blocks of 128 bits. Each sample takes whole blocks, and a
-    batch begins at the block of its first sample.
+    SplitMix64 (Steele, Lea, Flood, 2014, "Fast splittable pseudorandom number
+    generators"), whose n-th number is a function of n. TensorFlow's own
+    generators give others when compiled by XLA.
     """
-    wide = tf.float64 if dtype == tf.float64 else tf.float32
-    in_block = 16 // wide.size
     width = tf.reduce_prod(shape[1:])
-    blocks = -(-width // in_block)
-    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(
-        seed=tf.stack([tf.constant(seed, tf.int64), stream])
-    )
-    first = tf.cast(before, tf.int64) * tf.cast(blocks, tf.int64)
-    counter += tf.cast(tf.stack([first, tf.zeros_like(first)]), tf.uint64)
-    numbers = tf.raw_ops.StatelessRandomUniformV2(
-        shape=tf.stack([shape[0], blocks * in_block]),
-        key=key,
-        counter=counter,
-        alg=1,
-        dtype=wide,
-    )
-    return tf.cast(tf.reshape(numbers[:, :width], shape), dtype)
+    first = tf.cast(before, tf.int64) * tf.cast(width, tf.int64)
+    count = tf.cast(shape[0] * width, tf.int64)
+    key = _mixed(_mixed(tf.constant(seed, tf.uint64)) + _unsigned(stream))
+    numbers = _mixed(key + _unsigned(first + tf.range(count)))
+    # As many bits as the numbers have, so that none is rounded to 1.
+    dtype = tf.as_dtype(dtype)
+    wide = tf.float64 if dtype == tf.float64 else tf.float32
+    bits = 53 if wide == tf.float64 else 24
+    numbers = _shifted(numbers, 64 - bits)
+    numbers = tf.cast(tf.cast(numbers, tf.int64), wide) * 2.0**-bits
+    return tf.cast(tf.reshape(numbers, shape), dtype)
+
+
+def _mixed(numbers):
+    numbers = (numbers + 1) * tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    for shift, factor in (
+        (30, 0xBF58476D1CE4E5B9),
+        (27, 0x94D049BB133111EB),
+    ):
+        numbers = tf.bitwise.bitwise_xor(numbers, _shifted(numbers, shift))
+        numbers *= tf.constant(factor, tf.uint64)
+    return tf.bitwise.bitwise_xor(numbers, _shifted(numbers, 31))
+
+
+def _shifted(numbers, bits):
+    return tf.bitwise.right_shift(numbers, tf.constant(bits, tf.uint64))
+
+
+def _unsigned(number):
+    return tf.cast(number, tf.uint64)

@@ -149,6 +149,22 @@ def checksums(model):
     ]
 
 
+def order_of(batch, before):
+    """A number that changes with the order of the samples.
+
+    Args:
+        batch: Batch of tensors.
+        before: Int, the number of samples in earlier batches.
+    """
+    order = 0.0
+    for tensor in tf.nest.flatten(batch[0]):
+        if tensor.dtype.is_floating or tensor.dtype.is_integer:
+            rows = tensor.numpy().reshape((len(tensor), -1))
+            places = np.arange(before + 1, before + len(rows) + 1)
+            order += places @ rows.sum(1, dtype="float64")
+    return order
+
+
 @contextlib.contextmanager
 def unchanged_state(model):
     """Puts back what forward passes change: statistics, states of seeds."""
@@ -166,6 +182,7 @@ class RandomStates:
     """The states of the generators of random numbers in a model."""
 
     def __init__(self, model):
+        self._model = model
         weights = {id(v) for v in model.weights}
         self._states = [v for v in model.variables if id(v) not in weights]
         self._before = [v.numpy() for v in self._states]
@@ -173,7 +190,7 @@ class RandomStates:
     def refuse_draws(self):
         """Raises where random numbers were drawn, naming the layers."""
         layers = [
-            state.path.partition("/seed_generator")[0]
+            self._owner(state)
             for state, before in zip(self._states, self._before, strict=True)
             if not np.array_equal(state.numpy(), before)
         ]
@@ -184,3 +201,12 @@ class RandomStates:
                 f"{', '.join(layers)}. Pass training=False, or take a copy of "
                 "the model without these layers."
             )
+
+    def _owner(self, state):
+        """The name of the innermost layer that has a state."""
+        owners = [
+            layer
+            for layer in self._model._flatten_layers()
+            if any(v is state for v in layer.variables)
+        ]
+        return min(owners, key=lambda layer: len(layer.variables)).name

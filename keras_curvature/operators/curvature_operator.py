@@ -79,7 +79,7 @@ class CurvatureOperator(abc.ABC):
         if tf.is_symbolic_tensor(tensor):
             return self._in_graph(tensor)
         if tensor.shape.rank == 1:
-            return self._matmat(tensor[:, tf.newaxis])[:, 0]
+            return tf.squeeze(self._matmat(tf.expand_dims(tensor, 1)), 1)
         return self._matmat(tensor)
 
     def _in_graph(self, tensor):
@@ -102,6 +102,11 @@ class CurvatureOperator(abc.ABC):
         return _sum([(float(factor), self)])
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor):
+        if not isinstance(divisor, numbers.Real):
+            return NotImplemented
+        return self * (1 / divisor)
 
     def __neg__(self):
         return -1.0 * self
@@ -172,6 +177,32 @@ class CurvatureOperator(abc.ABC):
                 for start, units in self._unit_vectors(block_size)
             ],
             0,
+        )
+
+    def inverse(self, damping=0.0, *, tolerance=None, max_iterations=1000):
+        """(A + λI)⁻¹ as an operator, whose products take several passes.
+
+        Each product is solved for by conjugate gradients, all columns of a
+        matrix at once.
+
+        Args:
+            damping: λ ≥ 0, in units of the eigenvalues. Defaults to 0.
+            tolerance: Float > 0, of the residual beside the vector. Defaults
+                to the square root of the rounding of the dtype.
+            max_iterations: Int ≥ 1, most passes over the data for a product;
+                a warning tells where they did not suffice. Defaults to 1000.
+
+        Returns:
+            A `CurvatureOperator`.
+
+        Raises:
+            ValueError: at a product, if A + λI is seen not to be positive
+                definite.
+        """
+        from keras_curvature.operators._inverse import InverseOperator
+
+        return InverseOperator(
+            self, damping, tolerance=tolerance, max_iterations=max_iterations
         )
 
     def to_scipy(self):

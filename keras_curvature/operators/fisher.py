@@ -95,6 +95,9 @@ class Fisher(OutputOperator):
         self.seed = checked_integer("seed", seed, 0)
         super().__init__(model, x, y, sample_weight, **options)
 
+    def _is_ordered(self):
+        return self.kind == "monte_carlo"
+
     def _output_curvature(self, terms, share):
         if self.kind == "exact":
             for term in terms:

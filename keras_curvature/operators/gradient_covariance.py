@@ -60,12 +60,12 @@ class GradientCovariance(OutputOperator):
         gradients = observed_gradients(terms)
         return [self.flatten(linearization.vector_jacobian_product(gradients))]
 
-    def _product_of_sums(self, matrix, product, gradient=None):
+    def _product_of_sums(self, vectors, product, gradient=None):
         if gradient is None:
             return product
-        gradient = gradient[:, tf.newaxis]
-        shares = tf.linalg.matmul(gradient, matrix, transpose_a=True)
-        return product - gradient * shares
+        return product - tf.tensordot(
+            gradient, tf.tensordot(gradient, vectors, 1), 0
+        )
 
     def _diagonal_of_sums(self, diagonal, gradient=None):
         return diagonal if gradient is None else diagonal - gradient**2

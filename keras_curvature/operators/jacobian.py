@@ -77,7 +77,9 @@ class Jacobian:
         self._outputs = _Outputs(
             model, checked_flag("training", training), self.dtype
         )
-        self._passes = Passes(self._outputs, batches, bool(verbose))
+        self._passes = Passes(
+            self._outputs, batches, bool(verbose), ordered=True
+        )
         self._push, self._pull = (
             CompiledFunction(f, checked_flag("jit_compile", jit_compile))
             for f in (self._batch_push, self._batch_pull)
