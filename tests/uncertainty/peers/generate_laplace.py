@@ -1,7 +1,12 @@
-"""Writes laplace.npz: posteriors of laplace-torch in float64.
+r"""Writes laplace.npz: posteriors of laplace-torch in float64.
 
-    pip install torch==2.13.0 laplace-torch==0.3
+    pip install torch==2.13.0 torchmetrics scipy tqdm opt-einsum einops
+    pip install --no-deps laplace-torch==0.3 curvlinops-for-pytorch==3.0.1 \
+        backpack-for-pytorch asdfghjkl==0.1a4 einconv
     python tests/uncertainty/peers/generate_laplace.py
+
+(without its dependencies, because torchvision, which is not used here, asks
+for another torch).
 
 Two small networks with drawn weights, which need not be at a minimum: a
 regression with noise 0.3 and a classification, both with the prior precision
