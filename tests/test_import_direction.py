@@ -16,11 +16,11 @@ ALLOWED = {
     "linalg": set(),
     "autodiff": set(),
     "operators": {"autodiff", "linalg", "losses"},
-    "uncertainty": {"autodiff", "losses", "operators"},
+    "uncertainty": {"autodiff", "linalg", "losses", "operators"},
     "optimizers": {"autodiff", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
-    "plots": {"layers", "linalg"},
+    "plots": {"layers", "linalg", "uncertainty"},
 }
 
 

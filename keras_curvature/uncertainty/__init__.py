@@ -1,5 +1,11 @@
 """What a fitted model does not know."""
 
+from keras_curvature.uncertainty.calibration import (
+    Reliability,
+    coverage,
+    negative_log_likelihood,
+    reliability,
+)
 from keras_curvature.uncertainty.laplace import Laplace
 from keras_curvature.uncertainty.parameter_covariance import (
     parameter_covariance,
@@ -7,4 +13,13 @@ from keras_curvature.uncertainty.parameter_covariance import (
 from keras_curvature.uncertainty.parameter_errors import ParameterErrors
 from keras_curvature.uncertainty.prediction import Prediction
 
-__all__ = ["Laplace", "ParameterErrors", "Prediction", "parameter_covariance"]
+__all__ = [
+    "Laplace",
+    "ParameterErrors",
+    "Prediction",
+    "Reliability",
+    "coverage",
+    "negative_log_likelihood",
+    "parameter_covariance",
+    "reliability",
+]

@@ -7,6 +7,10 @@ import numpy as np
 
 from keras_curvature._checks import checked_number
 from keras_curvature.operators.jacobian import Jacobian
+from keras_curvature.uncertainty._quantiles import (
+    normal_quantile,
+    student_quantile,
+)
 
 # Inputs whose Jacobians are held at once.
 _AT_ONCE = 1024
@@ -176,17 +180,10 @@ class ParameterErrors:
 
     def _quantile(self, level):
         level = checked_number("level", level, above=0, below=1)
-        try:
-            from scipy import stats
-        except ImportError as error:
-            raise ImportError(
-                "Intervals need SciPy for Student's t distribution: "
-                "pip install scipy"
-            ) from error
         upper = 0.5 + level / 2
         if self.absolute_errors:
-            return float(stats.norm.ppf(upper))
-        return float(stats.t.ppf(upper, self.degrees_of_freedom))
+            return normal_quantile(upper)
+        return student_quantile(upper, self.degrees_of_freedom)
 
     def __str__(self):
         rows = [("", "estimate", "standard error", "relative")]

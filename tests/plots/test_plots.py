@@ -13,8 +13,10 @@ from keras_curvature.linalg import Eigenpairs, SpectralDensity
 from keras_curvature.plots import (
     plot_activation,
     plot_eigenvalues,
+    plot_reliability,
     plot_spectral_density,
 )
+from keras_curvature.uncertainty import Reliability
 
 matplotlib.use("Agg")
 
@@ -33,10 +35,17 @@ PAIRS = Eigenpairs(
     iterations=3,
     products=3,
 )
+RELIABILITY = Reliability(
+    edges=np.array([0.0, 0.5, 1.0]),
+    counts=np.array([0, 4]),
+    confidence=np.array([np.nan, 0.8]),
+    accuracy=np.array([np.nan, 0.5]),
+)
 PLOTS = {
     plot_spectral_density: SPECTRUM,
     plot_eigenvalues: PAIRS,
     plot_activation: "tanh",
+    plot_reliability: RELIABILITY,
 }
 
 
@@ -171,3 +180,13 @@ def test_wrong_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
     assert not pyplot.get_fignums()
+
+
+def test_reliability_shows_the_bins_that_hold_predictions():
+    ax = plot_reliability(RELIABILITY)
+    (bar,) = ax.patches
+    assert (bar.get_x(), bar.get_width(), bar.get_height()) == (0.5, 0.5, 0.5)
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[0.8, 0.5]])
+    assert "0.300" in ax.get_title()
+    with pytest.raises(ValueError, match="reliability"):
+        plot_reliability([0.5])
