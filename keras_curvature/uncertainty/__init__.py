@@ -6,6 +6,7 @@ from keras_curvature.uncertainty.calibration import (
     negative_log_likelihood,
     reliability,
 )
+from keras_curvature.uncertainty.influence import influence, self_influence
 from keras_curvature.uncertainty.laplace import Laplace
 from keras_curvature.uncertainty.parameter_covariance import (
     parameter_covariance,
@@ -19,7 +20,9 @@ __all__ = [
     "Prediction",
     "Reliability",
     "coverage",
+    "influence",
     "negative_log_likelihood",
     "parameter_covariance",
     "reliability",
+    "self_influence",
 ]

@@ -128,3 +128,13 @@ def test_uncertainty_is_larger_for_what_is_no_digit(tmp_path):
     assert len(laplace) == 3
     assert max(laplace.values()) < digits
     check_plot(tmp_path / "uncertainty.png")
+
+
+def test_wrong_labels_come_first(tmp_path):
+    printed = run("mislabeled.py", f"--plots={tmp_path}")
+    (row,) = re.findall(
+        r"^self-influence +(\d+)% +(\d+)% +(\d+)%", printed, re.M
+    )
+    # Of all wrong labels, in the first 15 % of the images.
+    assert int(row[2]) >= 80
+    check_plot(tmp_path / "mislabeled.png")
