@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature._checks import checked_integer, checked_number
+
 CONTINUE, ACCEPT, FAIL = 0, 1, 2
 
 # Moré and Thuente, section 4: a bracket that shrank by less than this factor
@@ -55,6 +57,22 @@ class Rules(NamedTuple):
     sufficient_decrease: float
     curvature: float
     evaluations: int
+
+    @classmethod
+    def checked(
+        cls, sufficient_decrease, wolfe_curvature, line_search_evaluations
+    ):
+        """The rules from arguments of an optimizer, named as these are."""
+        decrease = checked_number(
+            "sufficient_decrease", sufficient_decrease, minimum=0, below=0.5
+        )
+        curvature = checked_number(
+            "wolfe_curvature", wolfe_curvature, minimum=decrease, below=1
+        )
+        evaluations = checked_integer(
+            "line_search_evaluations", line_search_evaluations, 2
+        )
+        return cls(decrease, curvature, evaluations)
 
 
 FIELDS = len(tf.nest.flatten(Search(*([Point(0, 0, 0)] * 3), *([0] * 7))))
