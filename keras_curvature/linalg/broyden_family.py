@@ -10,6 +10,8 @@ From them each member of the family takes its scale τ and its parameter φ.
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.linalg.dot import dot, matvec
+
 
 def updated_inverse(inverse, step, change, scale, parameter):
     """H₊ of Broyden's family, scaled, with H₊y = s.
@@ -44,7 +46,7 @@ def updated_inverse(inverse, step, change, scale, parameter):
         Broyden, 1967, "Quasi-Newton methods and their application to function
         minimisation", Mathematics of Computation 21.
     """
-    product = tf.linalg.matvec(inverse, change)
+    product = matvec(inverse, change)
     curvature = dot(step, change)
     form = dot(product, change)
     # All that is added to H/τ lies in the span of s and H y.
@@ -128,8 +130,3 @@ def self_scaled_broyden(b, h, size):
         tf.minimum(scale * root, sigma),
     )
     return scale, (1 - theta) / sigma
-
-
-def dot(a, b):
-    """aᵀb."""
-    return tf.tensordot(a, b, 1)

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.linalg.broyden_family import dot, updated_inverse
+from keras_curvature.linalg.broyden_family import updated_inverse
+from keras_curvature.linalg.dot import dot, matvec
 from keras_curvature.optimizers._evaluations.direction import (
     QuasiNewtonDirection,
 )
@@ -68,6 +69,6 @@ class DenseInverse(QuasiNewtonDirection):
         """H v."""
         return tf.cond(
             state["pairs"] > 0,
-            lambda: tf.linalg.matvec(state["inverse"], vector),
+            lambda: matvec(state["inverse"], vector),
             lambda: vector,
         )
