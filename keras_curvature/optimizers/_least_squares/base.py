@@ -1,6 +1,5 @@
 """What the solvers for least squares share: the step around a proposal."""
 
-import typing
 import warnings
 
 import numpy as np
@@ -35,29 +34,6 @@ from keras_curvature.optimizers._least_squares.run import (
 from keras_curvature.optimizers._least_squares.trials import try_steps
 from keras_curvature.optimizers.solver import Solver, SolverError
 from keras_curvature.optimizers.stop_reason import StopReason
-
-
-class Proposals(typing.NamedTuple):
-    """What a method makes of a batch at the current weights.
-
-    Attributes:
-        propose: Callable that maps `(attempt, radius, damping)` to a
-            `Proposal`.
-        norm: Scalar tensor, the norm of the weights in which lengths are
-            measured.
-        gradient: Scalar tensor, to be held against `gradient_tolerance`, in
-            units of the square root of the loss.
-        kept: Dict of tensors, new values for the method's own state. They are
-            dropped where loss or gradient is not finite.
-        is_mixed: Scalar bool tensor, whether the outputs were found to depend
-            on more than the weights and what `may_mix_samples` allows.
-    """
-
-    propose: typing.Callable
-    norm: tf.Tensor
-    gradient: tf.Tensor
-    kept: dict
-    is_mixed: tf.Tensor
 
 
 class LeastSquaresSolver(SavesVariableNames, Solver):

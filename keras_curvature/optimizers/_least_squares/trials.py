@@ -66,8 +66,8 @@ def try_steps(objective, propose, radius, damping, last, max_attempts):
             `Proposal`.
         radius: Scalar tensor, the first radius.
         damping: Scalar tensor, λ of the step before.
-        last: Scalar tensor, length of the last accepted step, infinite where
-            there is none or its radius bounded it.
+        last: Scalar tensor, the length below which a free step contracts,
+            infinite where none is known.
         max_attempts: Int or scalar tensor, 0 to try nothing.
 
     Returns:
@@ -120,13 +120,13 @@ def _judge(proposal, objective, before, last):
         tf.abs(actual) <= objective.rounding
     )
     is_free = proposal.is_free
-    is_accepted = tf.where(
-        is_undecidable,
-        is_free & (length < last),
-        ratio > LEAST_SQUARES.accepted,
-    )
     is_tiny = tf.reduce_all(
         tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
+    )
+    is_accepted = tf.where(
+        is_undecidable,
+        is_free & (length < last) & ~is_tiny,
+        ratio > LEAST_SQUARES.accepted,
     )
     is_final = is_tiny | (is_undecidable & (is_free | before.was_rejected))
     radius = tf.where(
