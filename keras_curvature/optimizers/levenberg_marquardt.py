@@ -5,6 +5,10 @@ import tensorflow as tf
 
 from keras_curvature._checks import checked_choice, checked_integer
 from keras_curvature.optimizers._least_squares.base import LeastSquaresSolver
+from keras_curvature.optimizers._least_squares.bounded_steps import (
+    BoundedSteps,
+)
+from keras_curvature.optimizers._least_squares.bounds import bounds_of
 from keras_curvature.optimizers._least_squares.damped_steps import DampedSteps
 from keras_curvature.optimizers._least_squares.geodesic import (
     checked_acceleration,
@@ -55,6 +59,10 @@ class LevenbergMarquardt(LeastSquaresSolver):
     and loss weights; and `keras.regularizers.L2` on weights. A and r of losses
     other than squares are those of their Gauss–Newton form (`AᵀA = JᵀH_L J`,
     `Aᵀr = ∇L`).
+
+    Weights with a `keras_curvature.constraints.Box` or
+    `keras.constraints.NonNeg` stay within these bounds, from the first step on:
+    steps are projected, and at a bound that −∇L would cross a weight is held.
 
     With geodesic acceleration each step d is bent along the path on which the
     outputs change linearly, by half of its acceleration
@@ -111,7 +119,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
     Raises:
         ValueError: if an argument breaks its rule; at the first step, if a
             loss has no Gauss–Newton form, the model has
-            regularizers other than L2, constraints or
+            regularizers other than L2, constraints other than bounds or
             layers that draw random numbers or mix samples, or float types
             differ.
         RuntimeError: at the first step of a plain Keras model.
@@ -144,6 +152,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
     """
 
     may_mix_samples = False
+    keeps_bounds = True
     reason_of_mixing = StopReason.MIXED_SAMPLES
 
     def __init__(
@@ -210,7 +219,14 @@ class LevenbergMarquardt(LeastSquaresSolver):
         norms = recent_norms(state["column_norms"], system.column_norms)
         scaling = scaling_of(norms, self.scaling)
         gradient = tf.cast(system.gradient, norms.dtype)
-        steps = DampedSteps(system, scaling, acceleration)
+        bounds = bounds_of(variables)
+        if bounds is None:
+            steps = DampedSteps(system, scaling, acceleration)
+        else:
+            weights = objective.weights
+            steps = BoundedSteps(system, scaling, bounds, weights, acceleration)
+            is_blocked = bounds.blocked(weights, gradient)
+            gradient = tf.where(is_blocked, tf.zeros_like(gradient), gradient)
         cosines = gradient / scaling_of(norms, "marquardt")
         return Proposals(
             propose=steps.propose,
@@ -218,6 +234,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
             gradient=tf.reduce_max(tf.abs(cosines)),
             kept={"column_norms": norms},
             is_mixed=is_mixed,
+            bounds=bounds,
         )
 
     def _progress(self):

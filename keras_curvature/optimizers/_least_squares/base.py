@@ -47,6 +47,8 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
 
     # Whether the outputs of a sample may depend on the rest of the batch.
     may_mix_samples = True
+    # Whether the steps keep the bounds that constraints give.
+    keeps_bounds = False
     # What `Proposals.is_mixed` means for this method.
     reason_of_mixing = StopReason.LOSS_CHANGED
 
@@ -85,7 +87,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         if self.built:
             return
         variables = list(variables)
-        dtype = refuse_variables(self, variables)
+        dtype = refuse_variables(self, variables, self.keeps_bounds)
         size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
         self._state = {
@@ -158,9 +160,13 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             last=tf.where(length > 0, length, np.inf),
             # None after a run has ended.
             max_attempts=tf.where(state["status"] == 0, self.max_attempts, 0),
+            bounds=proposals.bounds,
         )
         after = carried_on(self, state, objective, proposals, trial)
-        return objective.weights + trial.step, after
+        moved = objective.weights + trial.step
+        if proposals.bounds is not None:
+            moved = proposals.bounds.reached(moved)
+        return moved, after
 
     def _propose(self, objective, variables, state, form):
         """The `Proposals` at the current weights."""

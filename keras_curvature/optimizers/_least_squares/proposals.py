@@ -19,6 +19,7 @@ class Proposals(typing.NamedTuple):
             dropped where loss or gradient is not finite.
         is_mixed: Scalar bool tensor, whether the outputs were found to depend
             on more than the weights and what `may_mix_samples` allows.
+        bounds: `Bounds` that the weights have to keep, or None.
     """
 
     propose: typing.Callable
@@ -26,3 +27,4 @@ class Proposals(typing.NamedTuple):
     gradient: tf.Tensor
     kept: dict
     is_mixed: tf.Tensor
+    bounds: typing.Any = None
