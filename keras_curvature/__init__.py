@@ -7,6 +7,7 @@ require_tensorflow_backend()
 from keras_curvature import (  # noqa: E402
     autodiff,
     callbacks,
+    constraints,
     layers,
     linalg,
     losses,
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "autodiff",
     "callbacks",
+    "constraints",
     "layers",
     "linalg",
     "losses",

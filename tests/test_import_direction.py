@@ -11,13 +11,14 @@ ROOT = pathlib.Path(keras_curvature.__file__).parent
 # What stands beside the rooms, for all of them.
 EVERYWHERE = {"_casting", "_checks", "_derivatives"}
 ALLOWED = {
+    "constraints": set(),
     "layers": set(),
     "losses": set(),
     "linalg": set(),
     "autodiff": set(),
     "operators": {"autodiff", "linalg", "losses"},
     "uncertainty": {"autodiff", "linalg", "losses", "operators"},
-    "optimizers": {"autodiff", "linalg", "losses"},
+    "optimizers": {"autodiff", "constraints", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
     "plots": {"layers", "linalg", "uncertainty"},

@@ -67,6 +67,17 @@ class DualEquations(NamedTuple):
         """The system in the unknowns `scaling`·z."""
         return DualEquations.from_rows(self.matrix / scaling, self.residuals)
 
+    def shifted(self, vector):
+        """The system in z − `vector`: its residuals are r + A·`vector`."""
+        return self._replace(
+            residuals=self.residuals + tf.linalg.matvec(self.matrix, vector)
+        )
+
+    def holding(self, is_held):
+        """The system whose z(λ) is 0 where the bool tensor holds."""
+        free = 1 - tf.cast(is_held, self.matrix.dtype)
+        return DualEquations.from_rows(self.matrix * free, self.residuals)
+
     @property
     def gradient(self):
         """Aᵀr, shape `(n,)`."""

@@ -52,6 +52,15 @@ class LeastSquaresSystem(typing.Protocol):
         Its matrix is A·D⁻¹.
         """
 
+    def shifted(self, vector):
+        """The system in z − `vector`: its residuals are r + A·`vector`."""
+
+    def holding(self, is_held):
+        """The system whose z(λ) is 0 where the bool tensor holds.
+
+        The rest of z(λ) minimizes as if the columns of A there were 0.
+        """
+
     @property
     def gradient(self): ...
 

@@ -69,6 +69,20 @@ class NormalEquations(NamedTuple):
             self.gradient / scaling,
         )
 
+    def shifted(self, vector):
+        """The system in z − `vector`: its residuals are r + A·`vector`."""
+        along = tf.linalg.matvec(self.matrix, vector)
+        return NormalEquations(self.matrix, self.gradient + along)
+
+    def holding(self, is_held):
+        """The system whose z(λ) is 0 where the bool tensor holds."""
+        zero, one = tf.zeros_like(self.gradient), tf.ones_like(self.gradient)
+        free = tf.where(is_held, zero, one)
+        return NormalEquations(
+            _plus_diagonal(self.matrix * free * free[:, tf.newaxis], 1 - free),
+            self.gradient * free,
+        )
+
     @property
     def column_norms(self):
         """Norms of the columns of A, shape `(n,)`."""

@@ -68,6 +68,22 @@ class StackedQR(NamedTuple):
         ones = tf.ones((1,), scaling.dtype)
         return StackedQR(self.triangle / tf.concat([scaling, ones], axis=0))
 
+    def shifted(self, vector):
+        """The system in z − `vector`: its residuals are r + A·`vector`."""
+        along = tf.linalg.matvec(self.triangle[:, :-1], vector)
+        last = self.triangle[:, -1] + along
+        return StackedQR(
+            tf.concat([self.triangle[:, :-1], last[:, tf.newaxis]], axis=1)
+        )
+
+    def holding(self, is_held):
+        """The system whose z(λ) is 0 where the bool tensor holds."""
+        held = tf.cast(is_held, self.triangle.dtype)
+        free = tf.concat([1 - held, tf.ones_like(held[:1])], axis=0)
+        return StackedQR(self.triangle * free).with_diagonal(
+            held, tf.zeros_like(held)
+        )
+
     @property
     def gradient(self):
         """Aᵀr = Rᵀ·Qᵀr, shape `(n,)`."""

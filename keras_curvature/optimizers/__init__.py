@@ -8,6 +8,7 @@ from keras_curvature.optimizers.newton_cg import NewtonCG
 from keras_curvature.optimizers.second_order_gradient import (
     SecondOrderGradient,
 )
+from keras_curvature.optimizers.self_scaled_broyden import SelfScaledBroyden
 from keras_curvature.optimizers.solver import Solver, SolverError
 from keras_curvature.optimizers.sophia import Sophia
 from keras_curvature.optimizers.stop_reason import StopReason
@@ -19,6 +20,7 @@ __all__ = [
     "LevenbergMarquardt",
     "NewtonCG",
     "SecondOrderGradient",
+    "SelfScaledBroyden",
     "Solver",
     "SolverError",
     "Sophia",

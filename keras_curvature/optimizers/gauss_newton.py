@@ -15,10 +15,8 @@ from keras_curvature.optimizers._common.trust_region import (
     is_at_boundary,
     radii_of_path,
 )
-from keras_curvature.optimizers._least_squares.base import (
-    LeastSquaresSolver,
-    Proposals,
-)
+from keras_curvature.optimizers._least_squares.base import LeastSquaresSolver
+from keras_curvature.optimizers._least_squares.proposals import Proposals
 from keras_curvature.optimizers._least_squares.trials import Proposal
 
 

@@ -7,7 +7,6 @@ import keras
 from keras_curvature._checks import (
     checked_choice,
     checked_integer,
-    checked_number,
 )
 from keras_curvature.optimizers._evaluations.limited_memory import (
     LimitedMemory,
@@ -142,24 +141,15 @@ class LBFGS(LineSearchSolver):
         self.line_search = checked_choice(
             "line_search", line_search, ("strong_wolfe", "armijo")
         )
-        self.sufficient_decrease = checked_number(
-            "sufficient_decrease", sufficient_decrease, minimum=0, below=0.5
-        )
-        self.wolfe_curvature = checked_number(
-            "wolfe_curvature",
-            wolfe_curvature,
-            minimum=self.sufficient_decrease,
-            below=1,
-        )
-        self.line_search_evaluations = checked_integer(
-            "line_search_evaluations", line_search_evaluations, 2
-        )
         self.quasi_newton = LimitedMemory(self.history_size)
-        self.rules = Rules(
-            self.sufficient_decrease,
-            self.wolfe_curvature if line_search == "strong_wolfe" else math.inf,
-            self.line_search_evaluations,
+        rules = Rules.checked(
+            sufficient_decrease, wolfe_curvature, line_search_evaluations
         )
+        self.sufficient_decrease, self.wolfe_curvature, _ = rules
+        self.line_search_evaluations = rules.evaluations
+        if line_search == "armijo":
+            rules = rules._replace(curvature=math.inf)
+        self.rules = rules
 
     def get_config(self):
         return super().get_config() | {

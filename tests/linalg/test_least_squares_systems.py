@@ -233,3 +233,31 @@ def test_a_while_loop_carries_system_and_factor(kind, rng):
         np.linalg.solve(damped_matrix(rows, 3), vector),
         rtol=1e-10,
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shift_adds_to_the_residuals(kind, rng):
+    for shape in SHAPES:
+        rows, residuals = rng.normal(size=shape), rng.normal(size=shape[0])
+        shift = rng.normal(size=shape[1])
+        system = from_rows(kind, rows, residuals).shifted(tf.constant(shift))
+        assert_is_dense(system, rows, residuals + rows @ shift, rng)
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_held_is_0_and_the_rest_minimizes(kind, damping, rng):
+    rows, residuals = rng.normal(size=(11, 4)), rng.normal(size=11)
+    if kind == "dual":
+        # Without damping it needs fewer rows than unknowns.
+        rows, residuals = rows[:2], residuals[:2]
+    is_held = np.array([False, True, False, False])
+    system = from_rows(kind, rows, residuals).holding(tf.constant(is_held))
+    step = system.factor(scalar(damping)).step.numpy()
+    assert step[1] == 0
+    free = rows[:, ~is_held]
+    if damping:
+        expected = dense_step(free, residuals, damping)
+    else:
+        expected = -np.linalg.pinv(free) @ residuals
+    np.testing.assert_allclose(step[~is_held], expected, rtol=1e-9)

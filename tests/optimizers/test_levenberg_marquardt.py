@@ -113,7 +113,7 @@ def dense(**options):
             "mse",
             "1 further losses",
         ),
-        (lambda: [dense(bias_constraint="non_neg")], "mse", "constraint"),
+        (lambda: [dense(bias_constraint="unit_norm")], "mse", "constraint"),
         (lambda: [keras.layers.Dropout(0.5), dense()], "mse", "dropout"),
         (
             lambda: [keras.layers.BatchNormalization(), dense()],

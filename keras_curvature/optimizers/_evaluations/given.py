@@ -39,7 +39,9 @@ def refuse_variable(name, variable):
             f"{name} needs variables without a constraint, because a "
             "projection moves the trial point off the line that is searched. "
             f"Received: a constraint on {path}. Write the bound into the "
-            "model (for example softplus of a free variable)."
+            "model (for example softplus of a free variable), or use "
+            "LevenbergMarquardt, which keeps those of "
+            "keras_curvature.constraints.Box."
         )
     dtype = keras.backend.standardize_dtype(variable.dtype)
     if dtype not in ("float32", "float64"):

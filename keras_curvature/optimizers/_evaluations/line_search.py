@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature._checks import checked_integer, checked_number
 from keras_curvature.optimizers._evaluations.safeguarded_step import (
     SHRINKAGE,
     Interval,
@@ -55,6 +56,22 @@ class Rules(NamedTuple):
     sufficient_decrease: float
     curvature: float
     evaluations: int
+
+    @classmethod
+    def checked(
+        cls, sufficient_decrease, wolfe_curvature, line_search_evaluations
+    ):
+        """The rules from arguments of an optimizer, named as these are."""
+        decrease = checked_number(
+            "sufficient_decrease", sufficient_decrease, minimum=0, below=0.5
+        )
+        curvature = checked_number(
+            "wolfe_curvature", wolfe_curvature, minimum=decrease, below=1
+        )
+        evaluations = checked_integer(
+            "line_search_evaluations", line_search_evaluations, 2
+        )
+        return cls(decrease, curvature, evaluations)
 
 
 FIELDS = len(tf.nest.flatten(Search(*([Point(0, 0, 0)] * 3), *([0] * 7))))

@@ -1,6 +1,5 @@
 """What the solvers for least squares share: the step around a proposal."""
 
-import typing
 import warnings
 
 import numpy as np
@@ -37,29 +36,6 @@ from keras_curvature.optimizers.solver import Solver, SolverError
 from keras_curvature.optimizers.stop_reason import StopReason
 
 
-class Proposals(typing.NamedTuple):
-    """What a method makes of a batch at the current weights.
-
-    Attributes:
-        propose: Callable that maps `(attempt, radius, damping)` to a
-            `Proposal`.
-        norm: Scalar tensor, the norm of the weights in which lengths are
-            measured.
-        gradient: Scalar tensor, to be held against `gradient_tolerance`, in
-            units of the square root of the loss.
-        kept: Dict of tensors, new values for the method's own state. They are
-            dropped where loss or gradient is not finite.
-        is_mixed: Scalar bool tensor, whether the outputs were found to depend
-            on more than the weights and what `may_mix_samples` allows.
-    """
-
-    propose: typing.Callable
-    norm: tf.Tensor
-    gradient: tf.Tensor
-    kept: dict
-    is_mixed: tf.Tensor
-
-
 class LeastSquaresSolver(SavesVariableNames, Solver):
     """Takes whole training steps of `keras_curvature.Model`.
 
@@ -71,6 +47,8 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
 
     # Whether the outputs of a sample may depend on the rest of the batch.
     may_mix_samples = True
+    # Whether the steps keep the bounds that constraints give.
+    keeps_bounds = False
     # What `Proposals.is_mixed` means for this method.
     reason_of_mixing = StopReason.LOSS_CHANGED
 
@@ -109,7 +87,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         if self.built:
             return
         variables = list(variables)
-        dtype = refuse_variables(self, variables)
+        dtype = refuse_variables(self, variables, self.keeps_bounds)
         size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
         self._state = {
@@ -182,9 +160,13 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             last=tf.where(length > 0, length, np.inf),
             # None after a run has ended.
             max_attempts=tf.where(state["status"] == 0, self.max_attempts, 0),
+            bounds=proposals.bounds,
         )
         after = carried_on(self, state, objective, proposals, trial)
-        return objective.weights + trial.step, after
+        moved = objective.weights + trial.step
+        if proposals.bounds is not None:
+            moved = proposals.bounds.reached(moved)
+        return moved, after
 
     def _propose(self, objective, variables, state, form):
         """The `Proposals` at the current weights."""

@@ -18,9 +18,6 @@ class DampedSteps:
             what is added to z = D·d, and whether the sum is to be trusted;
             None to add nothing. The `DampedFactor` holds z in `step`;
             `predicted` is the reduction of the loss that z promises.
-
-    Attributes:
-        gradient: (AD⁻¹)ᵀr, tensor of shape `(n,)`.
     """
 
     def __init__(self, system, scaling, acceleration=None):
@@ -29,9 +26,7 @@ class DampedSteps:
         self._scaling = tf.cast(scaling, self._wide)
         self._system = system.scaled(self._scaling)
         self._least_damping = self._system.least_damping
-        self._wide_gradient = self._system.gradient
         self._acceleration = acceleration
-        self.gradient = tf.cast(self._wide_gradient, self._dtype)
 
     def propose(self, attempt, radius, damping):
         """A `Proposal` for a radius; the search for λ starts at `damping`."""
@@ -42,7 +37,7 @@ class DampedSteps:
         )
         z, damping = factor.step, factor.damping
         # −gᵀz − ½‖A·z‖² with (AᵀA + λI)z = −g (Moré, section 4).
-        slope = tf.reduce_sum(self._wide_gradient * z)
+        slope = tf.reduce_sum(self._system.gradient * z)
         predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
         is_free = damping <= self._least_damping
         length, is_trusted = tf.norm(z), True

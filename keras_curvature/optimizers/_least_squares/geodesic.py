@@ -10,9 +10,31 @@ from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 # recommend it: where the second order is as long as the first, the series is
 # not to be trusted.
 _LONGEST = 0.75
+# Where the choice is "auto": the most weights.
+_MOST_WEIGHTS = 4096
 
 
-def geodesic_acceleration(objective, variables, slice_size):
+def checked_acceleration(choice):
+    """The choice if it is a bool or `"auto"`, else an error."""
+    if isinstance(choice, bool) or choice == "auto":
+        return choice
+    raise ValueError(
+        "`geodesic_acceleration` must be a bool or 'auto'. Received: "
+        f"geodesic_acceleration={choice!r}."
+    )
+
+
+def pays(choice, size, mini_batches):
+    """Whether to bend the steps of so many weights."""
+    if choice == "auto":
+        # A batch is soon followed by another: no step of it is worth more.
+        return size < _MOST_WEIGHTS and not mini_batches
+    return choice
+
+
+def geodesic_acceleration(
+    objective, variables, slice_size, *, is_required=True
+):
     """Half of a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″, for `DampedSteps`.
 
     Args:
@@ -20,17 +42,27 @@ def geodesic_acceleration(objective, variables, slice_size):
         variables: List of the trainable variables.
         slice_size: Int, the most samples to differentiate at once, all where
             the system holds the rows of all.
+        is_required: Bool. `False` leaves steps straight where the model has
+            no exact second derivatives, else that is an error.
     """
 
-    def acceleration(factor, scaling, predicted):
+    def half_acceleration(factor, scaling):
         z = factor.step
         step = tf.cast(z / scaling, objective.weights.dtype)
         if factor.holds_rows:
             rows = second_order_rows(objective, variables, step)
-            half = -0.5 * factor.solve_rows(tf.cast(rows, z.dtype))
-        else:
-            term = second_order_term(objective, variables, step, slice_size)
-            half = -0.5 * factor.solve(tf.cast(term, z.dtype) / scaling)
+            return -0.5 * factor.solve_rows(tf.cast(rows, z.dtype))
+        term = second_order_term(objective, variables, step, slice_size)
+        return -0.5 * factor.solve(tf.cast(term, z.dtype) / scaling)
+
+    def acceleration(factor, scaling, predicted):
+        z = factor.step
+        try:
+            half = half_acceleration(factor, scaling)
+        except SecondDerivativeError:
+            if is_required:
+                raise
+            return tf.zeros_like(z), tf.constant(True)
         length = 2 * tf.norm(half)
         # The step alone where there is no second derivative, and where the
         # loss cannot show whether to trust it.

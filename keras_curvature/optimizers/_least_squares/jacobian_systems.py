@@ -10,12 +10,37 @@ from keras_curvature.linalg import (
 )
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 
+# Up to so many weights QR costs little beside the rest of a step.
+_QR_WEIGHTS = 16
+# Below so many, the size of the matrix to factorize matters little, nor that
+# it is made in float64.
+_DUAL_WEIGHTS = 256
 # By rounding, outputs of a sample alone differ from those within a batch:
 # much where an output is a small difference of large numbers.
 _MISMATCH = 0.05
 
 
-def jacobian_system(objective, variables, solver, slice_size, dtype):
+def by_numbers(objective, step):
+    """`step(solver)` by the solver that suits the numbers of rows and weights.
+
+    Args:
+        objective: `Objective`.
+        step: Callable that maps `"cholesky"`, `"qr"` or `"dual"` to tensors.
+    """
+    size = objective.weights.shape[0]
+    if size <= _QR_WEIGHTS:
+        return step("qr")
+    # A penalty adds a row for each weight.
+    if size < _DUAL_WEIGHTS or objective.penalty is not None:
+        return step("cholesky")
+    return tf.cond(
+        tf.size(objective.form.residuals) < size,
+        lambda: step("dual"),
+        lambda: step("cholesky"),
+    )
+
+
+def jacobian_system(objective, variables, solver, slice_size):
     """A with AᵀA the Gauss–Newton matrix, and r with ∇L = Aᵀr.
 
     Args:
@@ -24,7 +49,6 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
         solver: `"cholesky"`, `"qr"` or `"dual"`.
         slice_size: Int, samples whose Jacobian is held at once; `"dual"`
             holds all of them.
-        dtype: Name of the float type in which normal equations are held.
 
     Returns:
         Tuple `(system, is_mixed)`: a `LeastSquaresSystem`, and a scalar bool
@@ -37,7 +61,10 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
         if solver == "qr":
             empty = StackedQR.zeros(weights.shape[0], weights.dtype)
         else:
-            empty = NormalEquations.zeros(weights.shape[0], dtype)
+            size = weights.shape[0]
+            # In float32 normal equations would keep three digits.
+            dtype = "float64" if size < _DUAL_WEIGHTS else weights.dtype
+            empty = NormalEquations.zeros(size, dtype)
         system, is_mixed = _summed(objective, variables, empty, slice_size)
     if objective.penalty is not None:
         # The rows and residuals of a penalty ½ Σ p·w²: diag(√p) and √p·w.

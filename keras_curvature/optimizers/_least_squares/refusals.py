@@ -3,6 +3,7 @@
 import keras
 
 from keras_curvature.optimizers._common.replicas import replica_count
+from keras_curvature.optimizers._least_squares.bounds import is_box
 
 
 def refuse_model(optimizer, step, may_mix_samples):
@@ -38,20 +39,34 @@ def refuse_model(optimizer, step, may_mix_samples):
             )
 
 
-def refuse_variables(optimizer, variables):
+def refuse_variables(optimizer, variables, keeps_bounds):
     """Raises for constraints and for mixed or narrow float types.
+
+    Args:
+        optimizer: The optimizer, for the errors.
+        variables: List of the trainable variables.
+        keeps_bounds: Bool, whether bounds are allowed.
 
     Returns:
         The float type that all variables have.
     """
     for variable in variables:
-        if variable.constraint is not None:
+        if variable.constraint is None:
+            continue
+        if not (keeps_bounds and is_box(variable.constraint)):
+            way = (
+                "Use keras_curvature.constraints.Box or keras.constraints."
+                "NonNeg, whose bounds it keeps"
+                if keeps_bounds
+                else "Use LevenbergMarquardt for bounds"
+            )
             raise ValueError(
                 f"{type(optimizer).__name__} needs variables without a "
                 "constraint: a projection would undo a part of the step that "
-                f"was judged. Received: a constraint on {variable.path}. "
-                "Write the bound into the model (for example softplus of a "
-                "free variable)."
+                f"was judged. Received: {type(variable.constraint).__name__} "
+                f"as constraint of {variable.path}. {way}, or write the "
+                "constraint into the model (for example softplus of a free "
+                "variable)."
             )
     dtypes = sorted({v.dtype for v in variables})
     if len(dtypes) != 1 or dtypes[0] not in ("float32", "float64"):

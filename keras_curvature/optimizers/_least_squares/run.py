@@ -11,6 +11,10 @@ _REPEATS = 2
 # Weights moved by hand are another matter than a layer that assigns its own in
 # every forward pass.
 _REWRITTEN = 3
+# Steps near a solution need not become shorter one by one: where residuals are
+# large they do so in pairs. Each may be longer than the one before, up to this
+# part of what that one was held against.
+_CONTRACTION = 0.1
 
 
 def shapes(size):
@@ -25,8 +29,8 @@ def shapes(size):
       step before had left;
     - `loss` at the accepted `point`; `gradient_norm` where it was last taken;
     - `gain_ratio`, `trust_radius` and `damping` of the last step;
-    - `last_free_length`: length of the last accepted step, 0 where its radius
-      bounded it.
+    - `last_free_length`: length below which a free step contracts, 0 where
+      the radius bounded the last accepted one.
     """
     counts = (
         "status",
@@ -96,7 +100,11 @@ def carried_on(solver, state, objective, proposals, trial):
     is_accepted = trial.is_accepted & is_finite
     reached = tf.where(is_accepted, trial.actual, 0)
     # 0 after a step that was bounded: its length says nothing.
-    free_length = tf.where(trial.is_free, trial.length, 0)
+    free_length = tf.where(
+        trial.is_free,
+        tf.maximum(trial.length, _CONTRACTION * state["last_free_length"]),
+        0,
+    )
     is_same = _is_same_batch(state, objective)
     repeats = tf.where(is_same, tf.minimum(state["repeats"], _REPEATS) + 1, 0)
     step = {

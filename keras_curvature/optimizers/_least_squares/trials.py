@@ -52,7 +52,9 @@ class Trial(typing.NamedTuple):
     was_rejected: tf.Tensor
 
 
-def try_steps(objective, propose, radius, damping, last, max_attempts):
+def try_steps(
+    objective, propose, radius, damping, last, max_attempts, bounds=None
+):
     """Tries steps in ever smaller trust regions until one lowers the loss.
 
     If the predicted reduction is below the rounding error of the loss, the
@@ -66,13 +68,20 @@ def try_steps(objective, propose, radius, damping, last, max_attempts):
             `Proposal`.
         radius: Scalar tensor, the first radius.
         damping: Scalar tensor, λ of the step before.
-        last: Scalar tensor, length of the last accepted step, infinite where
-            there is none or its radius bounded it.
+        last: Scalar tensor, the length below which a free step contracts,
+            infinite where none is known.
         max_attempts: Int or scalar tensor, 0 to try nothing.
+        bounds: `Bounds` or None. Where weights lie beyond them nothing is
+            tried, and the step onto them is taken.
 
     Returns:
         The last `Trial`, with the radius for the next step.
     """
+
+    entry = tf.zeros_like(objective.weights)
+    if bounds is not None:
+        entry = bounds.project(objective.weights) - objective.weights
+    is_outside = tf.reduce_any(entry != 0)
 
     def attempt(before):
         proposal = propose(before.attempts, before.radius, before.damping)
@@ -80,7 +89,7 @@ def try_steps(objective, propose, radius, damping, last, max_attempts):
 
     def unfinished(trial):
         is_open = ~(trial.is_accepted | trial.is_exhausted)
-        return is_open & (trial.attempts < max_attempts)
+        return is_open & (trial.attempts < max_attempts) & ~is_outside
 
     zero = tf.zeros((), objective.weights.dtype)
     no = tf.constant(False)
@@ -104,7 +113,20 @@ def try_steps(objective, propose, radius, damping, last, max_attempts):
         (start,),
         parallel_iterations=1,
     )
-    return trial
+    if bounds is None:
+        return trial
+    return tf.cond(
+        is_outside, lambda: _entered(trial, objective, entry), lambda: trial
+    )
+
+
+def _entered(trial, objective, entry):
+    """The `Trial` of a step onto the bounds, taken whatever it brings."""
+    return trial._replace(
+        step=entry,
+        actual=objective.reduction(entry),
+        is_accepted=tf.constant(True),
+    )
 
 
 def _judge(proposal, objective, before, last):
@@ -120,13 +142,13 @@ def _judge(proposal, objective, before, last):
         tf.abs(actual) <= objective.rounding
     )
     is_free = proposal.is_free
-    is_accepted = tf.where(
-        is_undecidable,
-        is_free & (length < last),
-        ratio > LEAST_SQUARES.accepted,
-    )
     is_tiny = tf.reduce_all(
         tf.abs(proposal.step) <= epsilon * tf.abs(objective.weights)
+    )
+    is_accepted = tf.where(
+        is_undecidable,
+        is_free & (length < last) & ~is_tiny,
+        ratio > LEAST_SQUARES.accepted,
     )
     is_final = is_tiny | (is_undecidable & (is_free | before.was_rejected))
     radius = tf.where(

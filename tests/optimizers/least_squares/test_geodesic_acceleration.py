@@ -65,6 +65,7 @@ def accelerated(model, loss="mse", compile_options=None, **options):
         "linear_solver": "cholesky",
         "initial_trust_radius": 0.1,
         "geodesic_acceleration": True,
+        "scaling": "marquardt",
         **options,
     }
     model.compile(
@@ -89,6 +90,7 @@ def one_step(model, x, y, weight=None):
     [
         ({}, {}),
         ({"scaling": "identity", "initial_trust_radius": 10.0}, {}),
+        ({"scaling": "root"}, {}),
         ({"linear_solver": "qr", "scaling": "identity"}, {}),
         ({"linear_solver": "qr", "slice_size": 7}, {}),
         ({"slice_size": 7}, {"jit_compile": True}),
@@ -101,9 +103,9 @@ def one_step(model, x, y, weight=None):
 def test_a_step_is_bent_by_half_of_the_acceleration(options, how, float64):
     model = accelerated(Exponential(), compile_options=how, **options)
     system = exponential_system(model.w.numpy())
-    scaling = np.linalg.norm(system[0], axis=0)
-    if options.get("scaling") == "identity":
-        scaling = np.ones(2)
+    powers = {"identity": 0, "root": 0.5, "marquardt": 1}
+    power = powers[options.get("scaling", "marquardt")]
+    scaling = np.linalg.norm(system[0], axis=0) ** power
     step, logs = one_step(model, X, Y)
     is_bounded = "initial_trust_radius" not in options
     assert (logs["damping"][0] > 1e-3) == is_bounded
@@ -185,6 +187,7 @@ def test_a_step_that_bends_too_much_is_not_taken(t, taken, float64):
         [1.0],
         steps=1,
         geodesic_acceleration=True,
+        scaling="marquardt",
         initial_trust_radius=10.0,
         max_attempts=1,
     )
@@ -203,6 +206,7 @@ def test_after_a_step_that_bends_too_much_comes_a_shorter_one(float64):
         [1.0],
         steps=1,
         geodesic_acceleration=True,
+        scaling="marquardt",
         initial_trust_radius=10.0,
     )
     # A = D = 1: v = 2/(1 + λ) and a = v²/(1 + λ).
@@ -346,13 +350,31 @@ def recording(function, calls):
     return call
 
 
+@pytest.mark.parametrize("solver", ["qr", "dual"])
+@pytest.mark.parametrize("mini_batches", [False, True])
+def test_auto_bends_where_batches_stay(solver, mini_batches, float64):
+    ends = []
+    for choice in ("auto", not mini_batches):
+        model = accelerated(
+            Exponential(),
+            "mse",
+            {"run_eagerly": True},
+            linear_solver=solver,
+            mini_batches=mini_batches,
+            geodesic_acceleration=choice,
+        )
+        one_step(model, X, Y)
+        ends.append(flat_weights(model))
+    np.testing.assert_array_equal(*ends)
+
+
 @pytest.mark.parametrize("value", [1, "yes", None])
-def test_only_a_bool_switches_it_on(value):
-    with pytest.raises(ValueError, match=r"geodesic_acceleration.*bool"):
+def test_only_a_bool_or_auto_is_a_choice(value):
+    with pytest.raises(ValueError, match=r"geodesic_acceleration.*'auto'"):
         LevenbergMarquardt(geodesic_acceleration=value)
 
 
-@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("value", [True, False, "auto"])
 def test_the_config_holds_it(value):
     optimizer = LevenbergMarquardt(geodesic_acceleration=value)
     config = optimizer.get_config()
@@ -401,7 +423,15 @@ def test_a_layer_without_exact_second_derivatives_is_an_error(rng):
     ):
         fit(model, x, y, 1)
     np.testing.assert_array_equal(flat_weights(model), before)
-    assert fit(compiled(model), x, y, 1)["accepted_steps"] == [1]
+    # By default its steps are straight.
+    start, ends = model.get_weights(), []
+    for choice in ("auto", False):
+        model.set_weights(start)
+        compiled(model, geodesic_acceleration=choice)
+        assert fit(model, x, y, 1)["accepted_steps"] == [1]
+        ends.append(flat_weights(model))
+    np.testing.assert_array_equal(*ends)
+    assert np.any(ends[0] != before)
 
 
 @pytest.mark.parametrize("radius", [0.5, 10.0])

@@ -75,7 +75,7 @@ def test_the_system_is_the_dense_one(
         penalty = rng.uniform(0.1, 1, len(weights))
         rows, residuals = with_penalty(rows, residuals, penalty, weights)
     system, is_mixed = of_batch(
-        lambda *batch: jacobian_system(*batch, solver, slice_size, "float64"),
+        lambda *batch: jacobian_system(*batch, solver, slice_size),
         model,
         x,
         y,
@@ -133,9 +133,7 @@ def accelerated(solver, damping, penalty, problem, slice_size=3):
     scaling = tf.constant(np.linspace(1, 2, model.count_params()))
 
     def both(objective, variables):
-        system, _ = jacobian_system(
-            objective, variables, solver, slice_size, "float64"
-        )
+        system, _ = jacobian_system(objective, variables, solver, slice_size)
         factor = system.scaled(scaling).factor(damping)
         bend = geodesic_acceleration(objective, variables, slice_size)
         half, _ = bend(factor, scaling, tf.constant(1.0, tf.float64))
@@ -198,9 +196,7 @@ def test_samples_that_are_mixed_are_found(float64, rng):
     x, y = rng.normal(size=(2, 7, 2))
     for solver in SOLVERS:
         _, is_mixed = of_batch(
-            lambda *batch, solver=solver: jacobian_system(
-                *batch, solver, 3, "float64"
-            ),
+            lambda *batch, solver=solver: jacobian_system(*batch, solver, 3),
             model,
             x,
             y,

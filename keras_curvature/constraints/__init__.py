@@ -1,0 +1,5 @@
+"""Constraints of weights."""
+
+from keras_curvature.constraints.box import Box
+
+__all__ = ["Box"]

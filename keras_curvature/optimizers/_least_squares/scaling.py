@@ -1,0 +1,30 @@
+"""The units in which the lengths of steps of least squares are measured."""
+
+import tensorflow as tf
+
+# Decay of the running maximum of column norms per step. 1 (Moré) is slow once
+# norms fall by orders of magnitude; 0 lets the scale of a vanishing column
+# collapse.
+_MEMORY = 0.99
+# The power of the column norms that is the scale of each weight.
+POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
+
+
+def recent_norms(before, column_norms):
+    """max(0.99·before, ‖A_j‖), tensor of shape `(n,)`."""
+    memory = tf.constant(_MEMORY, before.dtype)
+    return tf.maximum(memory * before, tf.cast(column_norms, before.dtype))
+
+
+def scaling_of(norms, kind):
+    """The diagonal of D, tensor of shape `(n,)`.
+
+    Args:
+        norms: Recent norms of the columns, tensor of shape `(n,)`. Where one
+            is 0 its scale is 1.
+        kind: A key of `POWERS`.
+    """
+    ones = tf.ones_like(norms)
+    return tf.where(norms > 0, norms, ones) ** tf.constant(
+        POWERS[kind], norms.dtype
+    )

@@ -1,0 +1,123 @@
+"""SelfScaledBroyden against SciPy, closed forms and its own restarts."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_curvature
+from benchmarks.classical_functions import (
+    Problem,
+    minimized,
+    problems,
+    scipy_minimized,
+    skewed_quadratic,
+)
+from keras_curvature.optimizers import SelfScaledBroyden, self_scaled_broyden
+from tests.optimizers.evaluations.networks import (
+    full_batch_fit,
+    loss_at,
+    network,
+    trained,
+    weights_of,
+)
+
+UPDATES = ("ssbroyden", "ssbfgs", "bfgs")
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("name", ["rosenbrock_2", "beale", "logistic"])
+def test_the_minimum_of_scipys_bfgs_after_as_many_evaluations(
+    float64, name, update
+):
+    problem = next(p for p in problems() if p.name == name)
+    scipy = scipy_minimized(problem, "BFGS")
+    optimizer = SelfScaledBroyden(update)
+    model = minimized(problem, optimizer)
+    assert optimizer.converged
+    np.testing.assert_allclose(model.point.numpy(), scipy.point, rtol=1e-6)
+    # The first accepted point is evaluated twice. In two dimensions there is
+    # little to scale: BFGS is the quicker one.
+    most = 1.3 if update == "bfgs" else 1.4
+    assert optimizer.progress["evaluations"] <= most * scipy.evaluations + 1
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_an_exact_line_search_ends_on_a_quadratic_after_n_steps(
+    float64, update
+):
+    size = 6
+    quadratic = Problem("", skewed_quadratic(size, 50.0), np.zeros(size))
+    optimizer = SelfScaledBroyden(
+        update, wolfe_curvature=1e-9, sufficient_decrease=1e-10
+    )
+    model = minimized(quadratic, optimizer)
+    np.testing.assert_allclose(model.point.numpy(), 1, rtol=1e-9)
+    assert size <= optimizer.progress["accepted_steps"] <= size + 1
+
+
+def test_it_fits_a_network_further_than_bfgs_and_resumes_from_a_file(
+    float64, tmp_path
+):
+    whole = trained(SelfScaledBroyden(), 60)
+    plain = trained(SelfScaledBroyden("bfgs"), 60)
+    assert loss_at(whole) < loss_at(plain) / 10 < 1e-3
+    half = trained(SelfScaledBroyden(), 30)
+    half.save(tmp_path / "half.keras")
+    loaded = keras.models.load_model(tmp_path / "half.keras")
+    for model in (half, loaded):
+        assert model.optimizer.progress["evaluations"] == 30
+        full_batch_fit(model, 30)
+    # H is what it was: the path goes on.
+    np.testing.assert_array_equal(weights_of(loaded), weights_of(half))
+    assert loss_at(loaded) < loss_at(plain) / 10
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_float32_reaches_its_precision(update):
+    model = network(kind=keras_curvature.Sequential)
+    trained(SelfScaledBroyden(update), 60, model)
+    assert np.isfinite(weights_of(model)).all()
+    assert loss_at(model) < 1e-3
+
+
+def test_config_holds_every_setting():
+    optimizer = SelfScaledBroyden(
+        "ssbfgs",
+        sufficient_decrease=1e-3,
+        wolfe_curvature=0.5,
+        line_search_evaluations=7,
+        gradient_tolerance=1e-5,
+        loss_tolerance=1e-4,
+        gradient_accumulation_steps=3,
+        loss_scale_factor=2.0,
+        name="ss",
+    )
+    config = optimizer.get_config()
+    assert SelfScaledBroyden.from_config(config).get_config() == config
+    assert config["update"] == "ssbfgs"
+    assert config["wolfe_curvature"] == 0.5
+    assert config["line_search_evaluations"] == 7
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"update": "dfp"},
+        {"wolfe_curvature": 1.0},
+        {"sufficient_decrease": -1.0},
+        {"line_search_evaluations": 1},
+        {"learning_rate": 0.1},
+        {"weight_decay": 0.1},
+        {"clipnorm": 1.0},
+    ],
+    ids=str,
+)
+def test_wrong_settings_are_refused_by_name(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        SelfScaledBroyden(**options)
+
+
+def test_matrices_that_no_memory_holds_are_refused(monkeypatch):
+    monkeypatch.setattr(self_scaled_broyden, "_memory", lambda: 1000)
+    with pytest.raises(ValueError, match="LBFGS"):
+        trained(SelfScaledBroyden(), 1)
