@@ -160,7 +160,7 @@ def test_a_free_variable_beside_a_bounded_one_and_float32(rng):
         (LBFGS, Box(0.0), "LevenbergMarquardt"),
         (SelfScaledBroyden, Box(0.0), "LevenbergMarquardt"),
     ],
-    ids=str,
+    ids=["unit_norm", "shape", "gauss_newton", "lbfgs", "broyden"],
 )
 def test_what_cannot_be_kept_is_refused(optimizer, constraint, message):
     model = Regression(exponential, [1.0] * 4, constraint)
