@@ -10,17 +10,17 @@ def inverse_square_root(factor, precision):
     weights do not decide what counts as zero.
 
     Args:
-        factor: R, array of shape `(n, n)` with RᵀR = AᵀA.
+        factor: R, array of shape `(rows, n)`, rows ≥ n, with RᵀR = AᵀA.
         precision: Float, the relative rounding error of the entries of A.
 
     Returns:
         Tuple of L, of shape `(n, rank)`; an array of shape `(n − rank, n)`
         with unit vectors along which A is zero, their largest entry positive;
-        and an orthonormal basis of the range of R, of shape `(n, rank)`.
+        and an orthonormal basis of the range of R, of shape `(rows, rank)`.
     """
     lengths = np.linalg.norm(factor, axis=0)
     lengths = np.where(lengths > 0, lengths, 1.0)
-    basis, values, rows = np.linalg.svd(factor / lengths)
+    basis, values, rows = np.linalg.svd(factor / lengths, full_matrices=False)
     # Rounding errors of n columns of length 1 add up to at most this.
     tolerance = max(values[0], 1.0) * len(values) * precision
     seen = values > tolerance

@@ -9,6 +9,7 @@ import numpy as np
 from keras_curvature._checks import checked_flag
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.triangular_factor import triangular_factor
+from keras_curvature.uncertainty._bounds import at_bounds
 from keras_curvature.uncertainty._pseudo_inverse import (
     in_words,
     inverse_square_root,
@@ -38,6 +39,7 @@ def parameter_covariance(
     the outputs by the p weights of the model. It is what linear regression
     gives exactly, and a nonlinear fit to first order: where the model bends
     little within the errors. From a QR factorization of J, batch after batch.
+    Weights at a bound of `keras_curvature.constraints.Box` count as known.
 
     Args:
         model: `keras.Model` at the minimum of its mean squared error.
@@ -105,7 +107,7 @@ def parameter_covariance(
             f"Received: {len(model.loss)} losses."
         )
     names = _names(model, fit.variables)
-    root, unseen, basis = inverse_square_root(fit.factor.factor, fit.precision)
+    root, unseen, basis = fit.square_root()
     freedom = fit.factor.rows - root.shape[1]
     if freedom < 1 and not absolute_errors:
         raise ValueError(
@@ -129,6 +131,7 @@ def parameter_covariance(
         residual_standard_error=None if unit is None else s / unit,
         absolute_errors=absolute_errors,
         undetermined=undetermined,
+        at_bound=fit.held,
         model=model,
         layers=layers,
     )
@@ -143,6 +146,7 @@ class _Fit:
             the weight 1 in the units of the factor; None for several losses.
         variables: List of the fitted weights.
         estimates: Array of shape `(n,)`, their values.
+        held: Array of bools, which of them lie at a bound.
         precision: Float, the rounding of their dtype.
     """
 
@@ -165,9 +169,22 @@ class _Fit:
                 entries = [1, *operator.output_shapes[0]][-1]
                 self.noise_unit = math.sqrt(2 / entries)
         self.variables = operator.variables
+        self.held = at_bounds(operator.variables)
         self.precision = np.finfo(operator.dtype.as_numpy_dtype).eps
         weights = operator.flatten([v.value for v in self.variables])
         self.estimates = weights.numpy().astype(float)
+
+    def square_root(self):
+        """As `inverse_square_root`; a weight at a bound does not vary."""
+        free = ~self.held
+        root, unseen, basis = inverse_square_root(
+            self.factor.factor[:, free], self.precision
+        )
+        whole = np.zeros((len(free), root.shape[1]))
+        whole[free] = root
+        directions = np.zeros((len(unseen), len(free)))
+        directions[:, free] = unseen
+        return whole, directions, basis
 
     @property
     def sum_of_squares(self):

@@ -29,6 +29,8 @@ class ParameterErrors:
             in the units of the targets; None for several losses.
         absolute_errors: Bool, whether 1/wᵢ are the variances of the targets.
         undetermined: Tuple of strings, the directions the data do not see.
+        at_bound: Array of shape `(n,)`, which weights lie at a bound and have
+            no error.
         model: The fitted model.
         layers: Which of its layers were fitted, or None.
 
@@ -62,6 +64,7 @@ class ParameterErrors:
     residual_standard_error: float | None
     absolute_errors: bool
     undetermined: tuple
+    at_bound: np.ndarray = dataclasses.field(repr=False)
     model: keras.Model = dataclasses.field(repr=False)
     layers: object = None
 
@@ -187,9 +190,16 @@ class ParameterErrors:
 
     def __str__(self):
         rows = [("", "estimate", "standard error", "relative")]
-        for name, value, error in zip(
-            self.names, self.estimates, self.standard_errors, strict=True
+        for name, value, error, held in zip(
+            self.names,
+            self.estimates,
+            self.standard_errors,
+            self.at_bound,
+            strict=True,
         ):
+            if held:
+                rows.append((name, f"{value:.8g}", "at a bound", "-"))
+                continue
             share = f"{abs(error / value):.1e}" if value else "-"
             digits = _digits(value, error)
             rows.append((name, f"{value:.{digits}g}", f"{error:.3g}", share))

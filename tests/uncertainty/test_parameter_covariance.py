@@ -6,6 +6,7 @@ import pytest
 from scipy import linalg, optimize, stats
 
 import keras_curvature
+from keras_curvature.constraints import Box
 from keras_curvature.uncertainty import parameter_covariance
 
 
@@ -167,6 +168,22 @@ def test_units_of_a_weight_do_not_make_it_undetermined(float64, rng):
     np.testing.assert_allclose(
         errors.covariance / np.outer(units, units), plain, rtol=1e-8
     )
+
+
+def test_a_weight_at_a_bound_counts_as_known(line):
+    model, x, y, _ = line
+    layer = model.layers[0]
+    layer.bias.constraint = Box(lower=-0.5)
+    slope = np.sum(x * (y + 0.5)) / np.sum(x * x)
+    model.set_weights([np.array([[slope]]), np.array([-0.5])])
+    errors = parameter_covariance(model, x, y)
+    variance = np.sum((y - slope * x + 0.5) ** 2) / 22
+    expected = np.diag([variance / np.sum(x * x), 0])
+    np.testing.assert_allclose(errors.covariance, expected, atol=1e-12)
+    assert "at a bound" in str(errors)
+    layer.bias.constraint = keras.constraints.UnitNorm()
+    with pytest.raises(ValueError, match="Box"):
+        parameter_covariance(model, x, y)
 
 
 def test_weights_off_the_minimum_are_noticed(line):
