@@ -32,16 +32,15 @@ class Regression(keras_curvature.Model):
         return self.formula(self.b, x)
 
 
-def exponential(b, x):
-    return b[0] * keras.ops.exp(-b[1] * x) + b[2]
+def exponential(b, x, exp=keras.ops.exp):
+    return b[0] * exp(-b[1] * x) + b[2]
 
 
-def two_exponentials(b, x):
-    e = keras.ops.exp
-    return b[0] * e(-b[1] * x) + b[2] * e(-b[3] * x)
+def two_exponentials(b, x, exp=keras.ops.exp):
+    return b[0] * exp(-b[1] * x) + b[2] * exp(-b[3] * x)
 
 
-def dependent(b, x):
+def dependent(b, x, exp=None):
     return (b[0] + b[1]) * x + b[2] * x * x + 1.001 * b[1]
 
 
@@ -49,7 +48,6 @@ def dependent(b, x):
 CASES = {
     "two active": (exponential, [1.0, 1, 1], [0, 0, 0.5], [1.8, 5, 2]),
     "one-sided": (exponential, [1.0, 1, 1], [-FREE, 1.5, 0], [FREE] * 3),
-    "none active": (exponential, [1.0, 1, 1], [-9] * 3, [9] * 3),
     "from a corner": (exponential, [0.0, 0, 0], [0] * 3, [FREE, FREE, 0.25]),
     "two exponentials": (
         two_exponentials,
@@ -66,7 +64,7 @@ def scipys(formula, start, lower, upper):
     """The solution of `trf`, whose start has to lie inside."""
 
     def residuals(b):
-        return (np.asarray(formula(b, X)) - Y)[:, 0]
+        return (formula(b, X, np.exp) - Y)[:, 0]
 
     span = np.where(np.isfinite(upper), upper, 10.0)
     inside = np.clip(start, np.add(lower, 1e-3), span - 1e-3)
@@ -82,7 +80,6 @@ def scipys(formula, start, lower, upper):
         *((name, {}) for name in CASES),
         ("two active", {"linear_solver": "cholesky", "scaling": "marquardt"}),
         ("two active", {"linear_solver": "dual"}),
-        ("dependent", {"geodesic_acceleration": False}),
     ],
     ids=str,
 )
@@ -94,7 +91,7 @@ def test_the_minimum_within_bounds_is_scipys(name, options, float64):
     fit(model, X, Y, 60)
     b = model.b.numpy()
     assert (b >= lower).all() and (b <= upper).all()
-    cost = np.sum((np.asarray(formula(b, X)) - Y) ** 2) / 2
+    cost = np.sum((formula(b, X, np.exp) - Y) ** 2) / 2
     assert cost <= expected.cost * (1 + 1e-12)
     # SciPy's iterates stay inside, its active bounds are reached to 1e-8.
     np.testing.assert_allclose(b, expected.x, rtol=1e-6, atol=1e-6)

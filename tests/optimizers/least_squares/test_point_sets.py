@@ -63,9 +63,7 @@ def test_each_loss_is_a_mean_over_its_own_points(problem):
 @pytest.mark.parametrize("solver", ["cholesky", "qr", "dual"])
 def test_the_system_is_that_of_all_residuals(problem, solver, slice_size):
     objective, variables, residuals, jacobian = problem
-    system, is_mixed = jacobian_system(
-        objective, variables, solver, slice_size, "float64"
-    )
+    system, is_mixed = jacobian_system(objective, variables, solver, slice_size)
     np.testing.assert_allclose(
         system.gradient, jacobian.T @ residuals, atol=1e-14
     )
