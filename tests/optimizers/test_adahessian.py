@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_curvature.optimizers import AdaHessian
 from keras_curvature.optimizers._diagonal.hutchinson import Hutchinson
 from keras_curvature.optimizers._diagonal.place import Place
-from keras_curvature.optimizers._diagonal.random import random_signs, words_of
+from keras_curvature.optimizers._common.random import random_signs, words_of
 from tests.optimizers.helpers import X, Y, fit, network, weights
 from tests.oracles import dense_hessian, flat
 

@@ -1,0 +1,1 @@
+"""Curvature matrices of a model over a data set, as linear operators."""
