@@ -19,12 +19,10 @@ class Likelihood:
 
     Args:
         terms: List of `LossTerm`s.
-        gradients: Callable that returns ∂L/∂f for each term, None for 0.
     """
 
-    def __init__(self, terms, gradients):
+    def __init__(self, terms):
         self.terms = list(terms)
-        self._gradients = gradients
 
     @property
     def outputs(self):
@@ -52,22 +50,21 @@ class Likelihood:
                 uniform numbers.
         """
         return [
-            _scaled(term, lambda c: tf.sqrt(c), sampled_score(term)(f, draw))
+            _scaled(term, tf.sqrt, sampled_score(term)(f, draw))
             for term, draw in zip(self.terms, draws, strict=True)
             for f in [tf.cast(term.output, term.loss.dtype)]
         ]
 
     def empirical(self):
         """One pass, from the labels of the batch: √c·∂ℓ/∂f."""
-        gradients = self._gradients()
         # c·∂ℓ/∂f is given.
         return [
-            tf.zeros_like(term.output)
-            if gradient is None
-            else _scaled(
-                term, lambda c: tf.math.divide_no_nan(1.0, tf.sqrt(c)), gradient
+            _scaled(
+                term,
+                lambda c: tf.math.divide_no_nan(tf.ones_like(c), tf.sqrt(c)),
+                term.gradient(),
             )
-            for term, gradient in zip(self.terms, gradients, strict=True)
+            for term in self.terms
         ]
 
     def exact_passes(self):

@@ -14,7 +14,7 @@ class BatchNormalizationScale(ElementwiseUse):
 
     def __init__(self, layout, output, weight_shape, inputs):
         super().__init__(layout, output, weight_shape)
-        self._values, self._mean, self._inverse = inputs
+        self._values, self._mean, self._sign, self._inverse = inputs
 
     @classmethod
     def match(cls, use, forward):
@@ -36,16 +36,18 @@ class BatchNormalizationScale(ElementwiseUse):
         if total is None or total.type not in ("Add", "AddV2"):
             return None
         shift = _other(total, of_batch[0].outputs[0])
-        if not _subtracts(shift, of_mean[0].outputs[0], forward):
+        sign = _sign(shift, of_mean[0].outputs[0], forward)
+        if sign is None:
             return None
         output = total.outputs[0]
         values = _other(of_batch[0], scale)
         mean = _other(of_mean[0], scale)
         aligned = aligned_shape(shape, output)
-        return cls(use.layout, output, aligned, (values, mean, inverse))
+        return cls(use.layout, output, aligned, (values, mean, sign, inverse))
 
     def _derivative(self, cotangent):
-        return cotangent * (self._values - self._mean) * self._inverse
+        centered = self._values + self._sign * self._mean
+        return cotangent * centered * self._inverse
 
 
 def _other(operation, tensor):
@@ -53,11 +55,14 @@ def _other(operation, tensor):
     return right if left is tensor else left
 
 
-def _subtracts(shift, product, forward):
-    """Whether shift = … − product, with nothing else made of the product."""
+def _sign(shift, product, forward):
+    """The sign of the product in the shift; None unless that is all of it."""
+    if shift is product:
+        return 1
     consumer = forward.only_consumer(product)
-    if consumer is None or consumer is not shift.op:
-        return False
-    if consumer.type == "Neg":
-        return True
-    return consumer.type == "Sub" and consumer.inputs[1] is product
+    is_subtracted = (
+        consumer is shift.op
+        and consumer.type == "Sub"
+        and consumer.inputs[1] is product
+    )
+    return -1 if is_subtracted else None

@@ -16,12 +16,20 @@ class RecognizedTerm(LossTerm):
 
     Args:
         rows: Tensor, ∂L/∂(loss of each row of outputs).
+        step_loss: Scalar tensor L, of which the outputs are a part.
     """
 
     rows: object = None
+    step_loss: object = None
 
     def coefficients(self):
         return self.rows
+
+    def gradient(self):
+        (gradient,) = backpropagate(
+            [self.step_loss], [tf.ones_like(self.step_loss)], [self.output]
+        )
+        return gradient
 
 
 def recognized_terms(loss):
@@ -153,7 +161,9 @@ def _term(loss, kind, output, values):
         # Means over the last axis.
         rows = tf.reduce_sum(rows, axis=-1)
     target = tf.zeros_like(output)
-    return RecognizedTerm(kind(), target, output, rows=rows)
+    return RecognizedTerm(
+        kind(), target, output, rows=rows, step_loss=loss
+    )
 
 
 def _softmax(operation, part):

@@ -1,6 +1,5 @@
 """What a training step shows of its loss, for the Fisher information."""
 
-from keras_curvature.autodiff.backpropagation import backpropagate
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.operators.kronecker.likelihood import Likelihood
 from keras_curvature.operators.kronecker.recognized_losses import (
@@ -23,24 +22,14 @@ def likelihood_of_step(optimizer, seen_loss):
     if step is not None:
         _refuse_eager(optimizer, step.loss)
         with tape.stop_recording():
-            return _likelihood(step.loss, step.loss_terms())
+            return Likelihood(step.loss_terms())
     if seen_loss is None:
         raise RuntimeError(_NOT_SEEN.format(name=optimizer.name))
     _refuse_eager(optimizer, seen_loss)
     terms = recognized_terms(seen_loss)
     if not terms:
         raise RuntimeError(_NOT_RECOGNIZED.format(name=optimizer.name))
-    return _likelihood(seen_loss, terms)
-
-
-def _likelihood(loss, terms):
-    outputs = [term.output for term in terms]
-
-    def gradients():
-        one = [1.0 + 0 * loss]
-        return backpropagate([loss], one, outputs)
-
-    return Likelihood(terms, gradients)
+    return Likelihood(terms)
 
 
 def _refuse_eager(optimizer, loss):
