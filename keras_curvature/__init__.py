@@ -10,6 +10,7 @@ from keras_curvature import (  # noqa: E402
     layers,
     linalg,
     losses,
+    operators,
     optimizers,
     training,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "layers",
     "linalg",
     "losses",
+    "operators",
     "optimizers",
     "training",
 ]

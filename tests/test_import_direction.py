@@ -15,6 +15,7 @@ ALLOWED = {
     "losses": set(),
     "linalg": set(),
     "autodiff": set(),
+    "operators": {"autodiff", "linalg", "losses"},
     "optimizers": {"autodiff", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},

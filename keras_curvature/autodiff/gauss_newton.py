@@ -69,42 +69,69 @@ def output_hessian_vector_product(loss_fn, outputs, vectors):
     Returns:
         Tensors in the structure of the outputs.
     """
-    flat = [tf.stop_gradient(output) for output in tf.nest.flatten(outputs)]
-    with differentiated_twice():
-        return _differentiated_twice(loss_fn, outputs, flat, vectors)
+    return OutputHessian(loss_fn, outputs).product(vectors)
 
 
-def _differentiated_twice(loss_fn, outputs, flat, vectors):
-    with tf.GradientTape() as outer:
-        outer.watch(flat)
-        with tf.GradientTape() as inner:
-            inner.watch(flat)
-            loss = tf.convert_to_tensor(
-                loss_fn(tf.nest.pack_sequence_as(outputs, flat))
+class OutputHessian:
+    """H_L, the Hessian of a loss by the outputs of a model.
+
+    One evaluation of the loss serves any number of products.
+
+    Args:
+        loss_fn: Callable that maps outputs to a scalar tensor.
+        outputs: Tensor or nested structure of tensors.
+
+    Attributes:
+        gradients: ∂L/∂outputs, a list of tensors, None where unconnected.
+    """
+
+    def __init__(self, loss_fn, outputs):
+        self._structure = outputs
+        self._flat = [tf.stop_gradient(o) for o in tf.nest.flatten(outputs)]
+        self._tape = tf.GradientTape(persistent=True)
+        with differentiated_twice(), self._tape:
+            self._tape.watch(self._flat)
+            with tf.GradientTape() as inner:
+                inner.watch(self._flat)
+                loss = tf.convert_to_tensor(
+                    loss_fn(tf.nest.pack_sequence_as(outputs, self._flat))
+                )
+            refuse_unless_scalar(loss)
+            self.gradients = inner.gradient(loss, self._flat)
+
+    def product(self, vectors):
+        """H_L·u.
+
+        Args:
+            vectors: u, tensors in the structure of the outputs.
+
+        Returns:
+            Tensors in the structure of the outputs.
+        """
+        connected = [
+            (gradient, vector)
+            for gradient, vector in zip(
+                self.gradients, tf.nest.flatten(vectors), strict=True
             )
-        refuse_unless_scalar(loss)
-        gradients = inner.gradient(loss, flat)
-    connected = [
-        (gradient, vector)
-        for gradient, vector in zip(
-            gradients, tf.nest.flatten(vectors), strict=True
+            if gradient is not None
+        ]
+        products = [None] * len(self._flat)
+        if connected:
+            gradients, cotangents = map(list, zip(*connected, strict=True))
+            with differentiated_twice():
+                products = self._tape.gradient(
+                    gradients, self._flat, output_gradients=cotangents
+                )
+        if all(product is None for product in products):
+            raise ValueError(
+                "`loss_fn` must have a second derivative by the outputs. "
+                "Received: a loss that is linear in them or does not depend "
+                "on them; its Gauss–Newton matrix is zero."
+            )
+        return tf.nest.pack_sequence_as(
+            self._structure,
+            [
+                tf.zeros_like(output) if product is None else product
+                for product, output in zip(products, self._flat, strict=True)
+            ],
         )
-        if gradient is not None
-    ]
-    products = [None] * len(flat)
-    if connected:
-        outputs_, cotangents = map(list, zip(*connected, strict=True))
-        products = outer.gradient(outputs_, flat, output_gradients=cotangents)
-    if all(product is None for product in products):
-        raise ValueError(
-            "`loss_fn` must have a second derivative by the outputs. "
-            "Received: a loss that is linear in them or does not depend on "
-            "them; its Gauss–Newton matrix is zero."
-        )
-    return tf.nest.pack_sequence_as(
-        outputs,
-        [
-            tf.zeros_like(output) if product is None else product
-            for product, output in zip(products, flat, strict=True)
-        ],
-    )

@@ -45,13 +45,13 @@ def hessian_vector_product(loss_fn, variables, vectors):
     variables = list(variables)
     with CurvatureTape() as curvature_tape:
         curvature_tape.watch(variables)
-        gradients = gradients_of(loss_fn, variables)
+        _, gradients = loss_and_gradients(loss_fn, variables)
     curvature = curvature_tape.curvature(gradients, variables)
     return curvature.hessian_vector_product(vectors)
 
 
-def gradients_of(loss_fn, variables):
-    """The gradients of `loss_fn()`; refuses what has none."""
+def loss_and_gradients(loss_fn, variables):
+    """`loss_fn()` and its gradients; refuses what has none."""
     sources = [as_tf_variable(v) for v in variables]
     with tf.GradientTape() as tape:
         tape.watch(sources)
@@ -59,7 +59,7 @@ def gradients_of(loss_fn, variables):
     refuse_unless_scalar(loss)
     gradients = tape.gradient(loss, sources)
     refuse_unconnected(gradients, variables, "The loss")
-    return gradients
+    return loss, gradients
 
 
 def refuse_unless_scalar(loss):

@@ -68,27 +68,41 @@ class Linearization:
             vectors: List of tensors with the shapes of the variables, None
                 for zero.
         """
-        vectors = checked_vectors(vectors, self.variables)
+        return self.pushforward()(vectors)
+
+    def pushforward(self):
+        """A callable v → J·v; its calls share a pass that is the same for all.
+
+        Args and Returns of the callable: see `jacobian_vector_product`.
+        """
         # Jᵀu is linear in u, so its derivative by u, applied to v, is J·v:
         # two reverse passes, each exact. Forward accumulation is silently
         # zero for variables read inside an inner tf.function.
         cotangents = [tf.zeros_like(output) for output in self._flat]
-        with differentiated_twice():
-            with tf.GradientTape() as tape:
-                tape.watch(cotangents)
-                pulled = self._pull_back(cotangents)
+        tape = tf.GradientTape(persistent=True)
+        with differentiated_twice(), tape:
+            tape.watch(cotangents)
+            pulled = self._pull_back(cotangents)
+
+        def push(vectors):
             vectors = [
                 tf.zeros_like(p) if vector is None else tf.cast(vector, p.dtype)
-                for vector, p in zip(vectors, pulled, strict=True)
+                for vector, p in zip(
+                    checked_vectors(vectors, self.variables),
+                    pulled,
+                    strict=True,
+                )
             ]
-            pushed = tape.gradient(pulled, cotangents, output_gradients=vectors)
-        return tf.nest.pack_sequence_as(
-            self.outputs,
-            [
-                tf.zeros_like(output) if p is None else p
-                for p, output in zip(pushed, self._flat, strict=True)
-            ],
-        )
+            with differentiated_twice():
+                pushed = tape.gradient(
+                    pulled,
+                    cotangents,
+                    output_gradients=vectors,
+                    unconnected_gradients="zero",
+                )
+            return tf.nest.pack_sequence_as(self.outputs, pushed)
+
+        return push
 
     def _pull_back(self, cotangents):
         pulled = self._tape.gradient(

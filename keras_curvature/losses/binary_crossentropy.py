@@ -29,6 +29,9 @@ class BinaryCrossentropy(KnownLoss):
         p = clipped(term.output)
         return weights / (p * (1 - p))
 
+    def uses_information(self, term):
+        return not term.from_logits
+
     def sampled_score(self, term, draws):
         refuse_other_axis(term)
         output = term.output

@@ -31,6 +31,9 @@ class CategoricalCrossentropy(KnownLoss):
     def probabilities(self, term):
         return tf.nn.softmax(term.output) if term.from_logits else None
 
+    def uses_information(self, term):
+        return not term.from_logits
+
     def sampled_score(self, term, draws):
         refuse_other_axis(term)
         output = term.output

@@ -80,6 +80,14 @@ class KnownLoss:
         """
         return None
 
+    def uses_information(self, term):
+        """Whether scale² is the Fisher information in place of H_L.
+
+        Args:
+            term: `LossTerm`.
+        """
+        return False
+
     def sampled_score(self, term, draws):
         """∂ℓ/∂output, ℓ the loss of a row of outputs, for drawn targets.
 

@@ -12,3 +12,6 @@ class Poisson(KnownLoss):
     def squared_scale(self, term):
         # The Fisher information; Keras adds ε under the logarithm.
         return term.entry_weights() / (term.output + keras.config.epsilon())
+
+    def uses_information(self, term):
+        return True

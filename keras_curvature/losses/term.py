@@ -85,6 +85,49 @@ class LossTerm:
             value = dataclasses.replace(self, output=output).value()
         return tape.gradient(value, output)
 
+    def undivided(self):
+        """The same summand before its loss is divided for a mean.
+
+        The values of several batches add up, and divided by the sum of their
+        `divisor`s they are the value of all batches as one.
+        """
+        # copy.copy() would save the loss to a file and load it.
+        loss = object.__new__(type(self.loss))
+        vars(loss).update(vars(self.loss), reduction="sum")
+        return dataclasses.replace(self, loss=loss)
+
+    def divisor(self):
+        """What the losses of the batch are divided by for their mean.
+
+        Returns:
+            Scalar tensor: the number of losses, or of those that a mask
+            leaves, or the sum of their weights, as the reduction has it;
+            None where the losses are only added up.
+        """
+        if self.loss.reduction in (None, "none", "sum"):
+            return None
+        plain = dataclasses.replace(self, weight=None)
+        weighs = self.loss.reduction == "mean_with_sample_weight"
+        if weighs and self.sample_weight is not None:
+            return tf.reduce_sum(plain.undivided().coefficients())
+        plain = dataclasses.replace(plain, sample_weight=None)
+        # Keras divides by the number of replicas, too.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        largest = tf.reduce_max(plain.coefficients()) * replicas
+        return tf.round(tf.math.divide_no_nan(tf.ones_like(largest), largest))
+
+    def rows(self):
+        """The length of the first axis of the losses before their reduction.
+
+        Returns:
+            Scalar int32 tensor, or None for a loss that reduces the batch to
+            one number itself.
+        """
+        if type(self.loss).__call__ is not keras.losses.Loss.__call__:
+            return None
+        losses = self._losses()
+        return tf.shape(losses)[0] if losses.shape.rank else None
+
     def error(self):
         """output − target, their ranks matched as the loss matches them."""
         output = self.output
@@ -103,10 +146,7 @@ class LossTerm:
             Tensor in the shape of `loss.call(target, output)`, that of the
             output without its last axis.
         """
-        losses = self.loss.call(
-            keras.ops.convert_to_tensor(self.target, dtype=self.loss.dtype),
-            keras.ops.convert_to_tensor(self.output, dtype=self.loss.dtype),
-        )
+        losses = self._losses()
         values = tf.stop_gradient(losses)
         keep_masks([self.output, losses], values)
         reduction = _Reduction(self.loss)
@@ -117,6 +157,15 @@ class LossTerm:
         if self.weight is not None:
             coefficients *= self.weight
         return coefficients
+
+    def _losses(self):
+        return self.loss.call(
+            keras.tree.map_structure(self._converted, self.target),
+            keras.tree.map_structure(self._converted, self.output),
+        )
+
+    def _converted(self, tensor):
+        return keras.ops.convert_to_tensor(tensor, dtype=self.loss.dtype)
 
     def entry_weights(self, entries=None):
         """What each entry counts in a loss that averages the last axis.

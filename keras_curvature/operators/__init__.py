@@ -1,1 +1,7 @@
-"""Curvature matrices of a model over a data set, as linear operators."""
+"""Curvature matrices of Keras models over data sets."""
+
+from keras_curvature.operators.curvature_operator import CurvatureOperator
+from keras_curvature.operators.gauss_newton import GaussNewton
+from keras_curvature.operators.hessian import Hessian
+
+__all__ = ["CurvatureOperator", "GaussNewton", "Hessian"]

@@ -1,53 +1,12 @@
 """The private names of Keras models that this package stands on.
 
-Protected members of `keras.optimizers.Optimizer` are used by its subclasses.
-
-Keras resolves `compile(loss=...)` against the outputs when the loss is first
-computed (names, nested structures, `"crossentropy"`), and keeps what it found
-to itself. tests/training/test_training_step.py says what broke when Keras
-moves it.
+Protected members of `keras.optimizers.Optimizer` are used by its subclasses;
+those of compiled losses are in `losses/compiled.py`.
+tests/training/test_training_step.py says what broke when Keras moves them.
 """
 
 import keras
 import tensorflow as tf
-
-
-def compiled_losses(model, targets, outputs, sample_weight):
-    """What the compiled loss passes to each loss of `compile`.
-
-    Returns:
-        List of `(loss, target, output, sample weight, loss weight)`.
-    """
-    compiled = model._compile_loss
-    if compiled is None:
-        return []
-    if not compiled.built:
-        # Keras resolves the losses when it first computes them.
-        compiled(targets, outputs, sample_weight)
-    # Keras pairs outputs with targets and weights by many rules (names, order,
-    # nesting, missing targets). A copy whose losses only record what they are
-    # called with follows all of them.
-    calls = []
-
-    def recorder(entry):
-        def record(target, output, weight):
-            calls.append(
-                (entry.loss, target, output, weight, entry.loss_weights)
-            )
-            return 0.0
-
-        return entry._replace(loss=record)
-
-    # copy.copy() would save it to a file and load it.
-    recording = object.__new__(type(compiled))
-    vars(recording).update(vars(compiled))
-    recording._flat_losses = [recorder(e) for e in compiled._flat_losses]
-    recording._metrics = [None] * len(recording._flat_losses)
-    recording(targets, outputs, sample_weight)
-    if not keras.tree.is_nested(outputs) and not keras.tree.is_nested(targets):
-        # Of several losses of a single output Keras returns the first.
-        return calls[:1]
-    return calls
 
 
 def layers_of(model):

@@ -5,12 +5,9 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from keras_curvature.losses.compiled import compiled_losses
 from keras_curvature.losses.term import LossTerm
-from keras_curvature.training._keras import (
-    call_in_training,
-    compiled_losses,
-    layers_of,
-)
+from keras_curvature.training._keras import call_in_training, layers_of
 
 
 @dataclasses.dataclass(frozen=True)

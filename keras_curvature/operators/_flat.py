@@ -1,0 +1,81 @@
+"""Vectors of all weights, and lists of tensors shaped as the weights."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_curvature.autodiff.variables import as_tf_variable, checked_vectors
+
+
+class FlatVectors:
+    """Turns lists of tensors into vectors and back.
+
+    Args:
+        variables: List of variables.
+
+    Attributes:
+        size: Int, n.
+        dtype: The widest dtype of the variables.
+    """
+
+    def __init__(self, variables):
+        if not variables:
+            raise ValueError(
+                "`variables` must hold at least one variable. Received: none. "
+                "Build the model, and look for layers with trainable=False."
+            )
+        self._variables = [as_tf_variable(v) for v in variables]
+        self._sizes = [math.prod(v.shape) for v in self._variables]
+        self.size = sum(self._sizes)
+        self.dtype = max((v.dtype for v in self._variables), key=_width)
+
+    def flatten(self, tensors):
+        """One vector of shape (n,); None counts for zeros."""
+        tensors = checked_vectors(tensors, self._variables)
+        return tf.concat(
+            [
+                tf.zeros(size, self.dtype)
+                if tensor is None
+                else tf.reshape(tf.cast(tensor, self.dtype), (-1,))
+                for tensor, size in zip(tensors, self._sizes, strict=True)
+            ],
+            0,
+        )
+
+    def unflatten(self, vector):
+        """Tensors with the shapes and dtypes of the variables."""
+        parts = tf.split(vector, self._sizes)
+        return [
+            tf.cast(tf.reshape(part, v.shape), v.dtype)
+            for part, v in zip(parts, self._variables, strict=True)
+        ]
+
+    def positions(self, indices):
+        """Where the entries of some of the variables lie in a vector."""
+        starts = np.cumsum([0, *self._sizes])
+        return np.concatenate(
+            [np.arange(starts[k], starts[k + 1]) for k in indices]
+        )
+
+    def checked(self, other):
+        """A vector or matrix with n rows, in the dtype of the operator."""
+        tensor = tf.convert_to_tensor(other, dtype_hint=self.dtype)
+        if tensor.dtype.is_complex or tensor.dtype.is_bool:
+            raise ValueError(
+                "An operator multiplies real numbers. Received: a tensor of "
+                f"dtype {tensor.dtype.name}."
+            )
+        rank = tensor.shape.rank
+        if rank not in (1, 2) or tensor.shape[0] not in (None, self.size):
+            raise ValueError(
+                f"An operator of shape {(self.size, self.size)} multiplies "
+                f"tensors of shape ({self.size},) or ({self.size}, k), and "
+                "lists of tensors shaped as its variables. Received: a tensor "
+                f"of shape {tuple(tensor.shape)}."
+            )
+        return tf.cast(tensor, self.dtype)
+
+
+def _width(dtype):
+    return np.finfo(dtype.as_numpy_dtype).bits

@@ -1,0 +1,43 @@
+"""The weights of chosen layers."""
+
+import fnmatch
+
+
+def weights_of_layers(variables, patterns):
+    """The indices of the variables whose layers match a pattern.
+
+    Args:
+        variables: List of `keras.Variable`s.
+        patterns: String or list of strings with the wildcards of the shell:
+            the name of a layer, or the path of a weight. None for all.
+
+    Returns:
+        List of ints, in the order of the variables.
+    """
+    if patterns is None:
+        return list(range(len(variables)))
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    found = []
+    for pattern in patterns:
+        matches = [
+            k for k, v in enumerate(variables) if _matches(v.path, pattern)
+        ]
+        if not matches:
+            names = sorted({_layer(v.path): None for v in variables})
+            raise ValueError(
+                "`layers` must hold names of layers with trainable weights, "
+                "or patterns such as 'dense*'. Received: "
+                f"{pattern!r}, which fits none of {', '.join(names)}."
+            )
+        found += matches
+    return sorted(set(found))
+
+
+def _matches(path, pattern):
+    layers = path.split("/")[:-1]
+    names = [*layers, "/".join(layers), path]
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+def _layer(path):
+    return path.rpartition("/")[0] or path

@@ -1,0 +1,164 @@
+"""The first pass over a data set: counts, losses, and what is random."""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_curvature.operators._model_loss import Share, samples_in
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What the first pass over the data found.
+
+    Attributes:
+        divisors: Tensor of shape `(terms,)`, see `Share`.
+        samples: Scalar tensor, the number of samples.
+        loss: Float, Keras's loss of all data as one batch.
+        weights: Checksums of the weights at which that was.
+    """
+
+    divisors: tf.Tensor
+    samples: tf.Tensor
+    loss: float
+    weights: list
+
+
+class Surveyor:
+    """Makes surveys.
+
+    Args:
+        model_loss: `ModelLoss`.
+    """
+
+    def __init__(self, model_loss):
+        self._model_loss = model_loss
+        # How each loss is reduced, known when the model is first called.
+        self._reductions = []
+
+    def of_batch(self, batch):
+        """What `survey` needs of a batch, as a function to compile.
+
+        Returns:
+            Tuple of the sums of the losses, their divisors and their numbers
+            of rows, each of shape `(terms,)`, and the additional losses.
+        """
+        model_loss = self._model_loss
+        dtype = model_loss.dtype
+        terms = model_loss.terms(batch, model_loss.outputs(batch[0]))
+        one = tf.ones((), dtype)
+        alone = Share(one, one * tf.cast(samples_in(batch), dtype), 0)
+        additional = model_loss.additional(batch, alone)
+        self._reductions = [_reduction(term) for term in terms]
+        sums, divisors, rows = [], [], []
+        for term, reduction in zip(terms, self._reductions, strict=True):
+            is_own = reduction == "its own"
+            sums.append((term if is_own else term.undivided()).value())
+            divisors.append(one if reduction != "mean" else term.divisor())
+            rows.append(samples_in(batch) if is_own else term.rows())
+        return (
+            _vector(sums, dtype),
+            _vector(divisors, dtype),
+            _vector(rows, tf.int32),
+            additional,
+        )
+
+    def survey(self, batches_and_results):
+        """The survey of all batches.
+
+        Args:
+            batches_and_results: Iterable of pairs of a batch and what
+                `of_batch` returned for it.
+        """
+        samples = count = 0
+        sums = divisors = additional = 0.0
+        for batch, (sum_, divisor, rows, more) in batches_and_results:
+            size, count = int(samples_in(batch)), count + 1
+            samples += size
+            sums, divisors = sums + sum_.numpy(), divisors + divisor.numpy()
+            additional += size * float(more)
+            self._refuse_own_reductions(count, size, rows.numpy())
+        if not count:
+            raise ValueError("`x` must hold at least one batch. Received: 0.")
+        means = np.array([r == "mean" for r in self._reductions], bool)
+        divisors = np.where(means, divisors, 1.0)
+        values = np.divide(
+            sums, divisors, out=np.zeros_like(divisors), where=divisors != 0
+        )
+        dtype = self._model_loss.dtype
+        return Survey(
+            tf.constant(divisors, dtype),
+            tf.constant(samples, dtype),
+            float(values.sum() + additional / samples),
+            checksums(self._model_loss.model),
+        )
+
+    def _refuse_own_reductions(self, count, size, rows):
+        strange = (rows != size) | (np.array(self._reductions) == "its own")
+        if count > 1 and strange.any():
+            raise ValueError(
+                "`loss` must give a value for each sample, or all data must "
+                "be one batch: nobody knows how the losses of several batches "
+                "add up otherwise. Received: a loss that averages or adds up "
+                "the samples itself, and more than one batch. Write the loss "
+                "so that it reduces the last axis only, or raise `batch_size`."
+            )
+
+
+def _reduction(term):
+    if term.rows() is None:
+        return "its own"
+    return "mean" if term.divisor() is not None else "sum"
+
+
+def _vector(values, dtype):
+    if not values:
+        return tf.zeros((0,), dtype)
+    return tf.stack([tf.cast(value, dtype) for value in values])
+
+
+def checksums(model):
+    """Numbers that change with the weights of a model."""
+    return [
+        float(tf.reduce_sum(tf.cast(v.value, v.value.dtype) * (v.value + 1)))
+        for v in model.trainable_variables
+    ]
+
+
+@contextlib.contextmanager
+def unchanged_state(model):
+    """Puts back what forward passes change: statistics, states of seeds."""
+    trainable = {id(v) for v in model.trainable_variables}
+    state = [v for v in model.variables if id(v) not in trainable]
+    before = [tf.identity(v.value) for v in state]
+    try:
+        yield
+    finally:
+        for variable, value in zip(state, before, strict=True):
+            variable.assign(value)
+
+
+class RandomStates:
+    """The states of the generators of random numbers in a model."""
+
+    def __init__(self, model):
+        weights = {id(v) for v in model.weights}
+        self._states = [v for v in model.variables if id(v) not in weights]
+        self._before = [v.numpy() for v in self._states]
+
+    def refuse_draws(self):
+        """Raises where random numbers were drawn, naming the layers."""
+        layers = [
+            state.path.partition("/seed_generator")[0]
+            for state, before in zip(self._states, self._before, strict=True)
+            if not np.array_equal(state.numpy(), before)
+        ]
+        if layers:
+            raise ValueError(
+                "A curvature operator needs a model that computes the same "
+                "each time it is called. Received: random numbers drawn in "
+                f"{', '.join(layers)}. Pass training=False, or take a copy of "
+                "the model without these layers."
+            )
