@@ -9,15 +9,15 @@ import keras_curvature
 
 ROOT = pathlib.Path(keras_curvature.__file__).parent
 # What stands beside the rooms, for all of them.
-EVERYWHERE = {"_casting", "_checks"}
+EVERYWHERE = {"_casting", "_checks", "_random"}
 ALLOWED = {
     "layers": set(),
     "losses": set(),
     "linalg": set(),
     "autodiff": set(),
     "operators": {"autodiff", "linalg", "losses"},
-    "optimizers": {"autodiff", "linalg", "losses"},
-    "training": {"autodiff", "linalg", "losses", "optimizers"},
+    "optimizers": {"autodiff", "linalg", "losses", "operators"},
+    "training": {"autodiff", "linalg", "losses", "operators", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
 }
 

@@ -3,5 +3,6 @@
 from keras_curvature.operators.curvature_operator import CurvatureOperator
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.hessian import Hessian
+from keras_curvature.operators.kronecker import KroneckerFactored
 
-__all__ = ["CurvatureOperator", "GaussNewton", "Hessian"]
+__all__ = ["CurvatureOperator", "GaussNewton", "Hessian", "KroneckerFactored"]

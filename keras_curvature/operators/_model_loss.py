@@ -3,7 +3,6 @@
 import dataclasses
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from keras_curvature.losses.compiled import compiled_losses, compiled_with

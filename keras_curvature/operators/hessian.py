@@ -1,7 +1,5 @@
 """The Hessian of the loss."""
 
-import tensorflow as tf
-
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.hessian import loss_and_gradients
 from keras_curvature.operators._model_operator import (

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature._casting import cast
+
 
 def damped_inverses(block, a, g, damping):
     """(A + π·√λ·I)⁻¹ and (G + √λ/π·I)⁻¹, with π² = mean(A) / mean(G).
@@ -27,12 +29,10 @@ def damped_inverses(block, a, g, damping):
     References:
         Martens, Grosse, 2015, arXiv 1503.05671, section 6.3.
     """
-    damping = tf.cast(damping, a.dtype)
+    damping = cast(damping, a.dtype)
     if block.inputs == 1:
         scale = tf.reshape(a, (block.groups, *[1] * (g.shape.rank - 1)))
-        inverse = _shifted_inverse(
-            scale * g, damping, block.has_dense_outputs
-        )
+        inverse = _shifted_inverse(scale * g, damping, block.has_dense_outputs)
         return tf.ones_like(a), inverse
     mean_a = tf.reduce_mean(_diagonal(a, block.has_dense_inputs))
     mean_g = tf.reduce_mean(_diagonal(g, block.has_dense_outputs))

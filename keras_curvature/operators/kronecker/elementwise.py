@@ -31,9 +31,7 @@ class ElementwiseUse(LayerUse):
         others = [axis for axis in range(1, rank) if axis not in own]
         derivative = tf.transpose(derivative, [0, *others, *own])
         size = self.layout.viewed_shape[2]
-        return tf.reshape(
-            derivative, (tf.shape(derivative)[0], -1, 1, size)
-        )
+        return tf.reshape(derivative, (tf.shape(derivative)[0], -1, 1, size))
 
     def _derivative(self, cotangent):
         raise NotImplementedError
@@ -46,10 +44,8 @@ class Offset(ElementwiseUse):
     def match(cls, use, forward):
         operation = use.operation
         shape = use.layout.viewed_shape
-        if operation.type == "BiasAdd":
-            if operation.get_attr("data_format") == b"NCHW":
-                rank = operation.outputs[0].shape.rank
-                shape = (*shape, *[1] * (rank - 2))
+        if is_bias_add(operation, b"NCHW"):
+            shape = (*shape, *[1] * (operation.outputs[0].shape.rank - 2))
         while operation is not None and operation.type in _SUMS:
             output = operation.outputs[0]
             aligned = aligned_shape(shape, output)
@@ -61,6 +57,14 @@ class Offset(ElementwiseUse):
 
     def _derivative(self, cotangent):
         return cotangent
+
+
+def is_bias_add(operation, data_format):
+    """Whether an operation is `BiasAdd` to this place of the channels."""
+    return (
+        operation.type == "BiasAdd"
+        and operation.get_attr("data_format") == data_format
+    )
 
 
 class Scale(ElementwiseUse):

@@ -33,9 +33,7 @@ class Lookup(LayerUse):
         indices = operation.inputs[1]
         if indices.shape.rank in (None, 0):
             return None
-        return cls(
-            use.layout.reshape(1, *shape), operation.outputs[0], indices
-        )
+        return cls(use.layout.reshape(1, *shape), operation.outputs[0], indices)
 
     def indices(self):
         """Which row each position looks up, `(batch, positions)`."""

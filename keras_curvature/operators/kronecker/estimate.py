@@ -31,9 +31,7 @@ class FactorEstimate:
         self._signs = signs
         self._coefficients = likelihood.coefficients()
         dtypes = [factor_dtype(variables[b.kernel]) for b in plan.blocks]
-        self._factors = BatchFactors(
-            plan, self._coefficients, sharing, dtypes
-        )
+        self._factors = BatchFactors(plan, self._coefficients, sharing, dtypes)
         self._without = [b.kernel for b in plan.blocks if not b.has_factors]
         self._handles = [
             plan.forward.handle(variables[index]) for index in self._without

@@ -146,9 +146,7 @@ class Block:
     def renumbered(self, indices):
         """The block among more variables, at these indices of theirs."""
         bias = None if self.bias is None else indices[self.bias]
-        return dataclasses.replace(
-            self, kernel=indices[self.kernel], bias=bias
-        )
+        return dataclasses.replace(self, kernel=indices[self.kernel], bias=bias)
 
     def to_json(self):
         return dataclasses.asdict(self)

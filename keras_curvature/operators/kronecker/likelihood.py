@@ -80,9 +80,7 @@ class Likelihood:
         pulled = form.pull(tf.broadcast_to(column, tf.shape(form.scale)))
         widths = [width for width, _ in form.segments]
         return [
-            tf.reshape(
-                tf.cast(part, term.output.dtype), tf.shape(term.output)
-            )
+            tf.reshape(tf.cast(part, term.output.dtype), tf.shape(term.output))
             for part, term in zip(
                 tf.split(pulled, widths, axis=1), self.terms, strict=True
             )

@@ -26,9 +26,7 @@ class BatchNormalizationScale(ElementwiseUse):
         if any(product.type != "Mul" for product in products):
             return None
         shape = use.layout.viewed_shape
-        of_batch = [
-            p for p in products if aligned_shape(shape, p.outputs[0])
-        ]
+        of_batch = [p for p in products if aligned_shape(shape, p.outputs[0])]
         of_mean = [p for p in products if p not in of_batch]
         if len(of_batch) != 1 or len(of_mean) != 1:
             return None

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from keras_curvature.operators.kronecker.elementwise import is_bias_add
 from keras_curvature.operators.kronecker.kinds import layer_use
 from keras_curvature.operators.kronecker.layout import Block, Layout
 from keras_curvature.operators.kronecker.weight_uses import ForwardGraph
@@ -52,9 +53,7 @@ def kronecker_plan(outputs, variables, max_factor_size):
                 index, layout, has_dense_outputs=False, has_factors=False
             )
         else:
-            block = _block(
-                index, of_layer, biases.get(index), max_factor_size
-            )
+            block = _block(index, of_layer, biases.get(index), max_factor_size)
         blocks.append(block)
         uses.append(of_layer)
     return Plan(forward, blocks, uses)
@@ -120,9 +119,8 @@ def _biases(forward, variables, found):
 def _summand(use):
     """What a weight is added to, or None."""
     operation = use.operation
-    if operation.type == "BiasAdd" and use.position == 1:
-        if operation.get_attr("data_format") == b"NHWC":
-            return operation.inputs[0]
+    if use.position == 1 and is_bias_add(operation, b"NHWC"):
+        return operation.inputs[0]
     if operation.type in ("Add", "AddV2"):
         return operation.inputs[1 - use.position]
     return None

@@ -81,8 +81,10 @@ class _LossGraph:
             )
         )
         self.of_data = self._depending(
-            lambda operation: operation.type in _DATA
-            and operation.outputs[0].dtype != tf.resource
+            lambda operation: (
+                operation.type in _DATA
+                and operation.outputs[0].dtype != tf.resource
+            )
         )
 
     def _depending(self, is_source):
@@ -161,9 +163,7 @@ def _term(loss, kind, output, values):
         # Means over the last axis.
         rows = tf.reduce_sum(rows, axis=-1)
     target = tf.zeros_like(output)
-    return RecognizedTerm(
-        kind(), target, output, rows=rows, step_loss=loss
-    )
+    return RecognizedTerm(kind(), target, output, rows=rows, step_loss=loss)
 
 
 def _softmax(operation, part):

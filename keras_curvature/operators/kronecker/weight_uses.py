@@ -56,8 +56,7 @@ class ForwardGraph:
         return [
             operation
             for operation in tensor.consumers()
-            if operation in self._operations
-            and operation.type not in _SHAPES
+            if operation in self._operations and operation.type not in _SHAPES
         ]
 
     def only_consumer(self, tensor):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_curvature._random import Draws
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.variables import (
     as_dense,
@@ -9,7 +10,7 @@ from keras_curvature.autodiff.variables import (
     variable_name,
 )
 from keras_curvature.losses.sampled_scores import sampled_score
-from keras_curvature.optimizers._common.draws import Draws, first_row
+from keras_curvature.optimizers._common.replicas import first_row
 
 
 class GaussNewtonBartlett:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_curvature._casting import cast
+from keras_curvature._random import Draws
 from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.autodiff.variables import variable_name
 from keras_curvature.operators.kronecker.estimate import FactorEstimate
@@ -14,11 +15,13 @@ from keras_curvature.optimizers._common.arguments import (
     gradients_and_variables,
     is_overwritten,
 )
-from keras_curvature.optimizers._common.draws import Draws, first_row
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
 )
-from keras_curvature.optimizers._common.replicas import sum_over_replicas
+from keras_curvature.optimizers._common.replicas import (
+    first_row,
+    sum_over_replicas,
+)
 from keras_curvature.optimizers._common.seen_loss import SeesLoss
 from keras_curvature.optimizers._common.skipping import (
     SkipsNonFiniteSteps,

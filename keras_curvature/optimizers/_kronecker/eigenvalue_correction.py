@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_curvature._casting import cast
 from keras_curvature.operators.kronecker.damping import multiply
 from keras_curvature.optimizers._kronecker.inverse_factors import (
     InverseFactors,
@@ -68,7 +69,7 @@ class EigenvalueCorrection(InverseFactors):
         left, right = state["basis_inputs"], state["basis_outputs"]
         transposed = tf.linalg.matrix_transpose
         turned = multiply(gradient, transposed(left), right)
-        turned /= state["eigenvalues"] + tf.cast(damping, gradient.dtype)
+        turned /= state["eigenvalues"] + cast(damping, gradient.dtype)
         return multiply(turned, left, transposed(right))
 
 

@@ -81,7 +81,8 @@ class HoldsFactors:
             store[_BLOCKS] = np.frombuffer(text.encode(), "uint8")
 
     def load_own_variables(self, store):
-        values = {key: store[key] for key in store.keys()}
+        keys = store.keys()
+        values = {key: store[key] for key in keys}
         saved = values.pop(_BLOCKS, None)
         if saved is not None and self._blocks is None:
             text = np.asarray(saved).tobytes().decode()

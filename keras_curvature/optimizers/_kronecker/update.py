@@ -89,7 +89,12 @@ class _Update:
         squares, weight = iter(sums[2 * count : -1]), sums[-1]
         rate = self._rate()
         for block, state, a, g, basis in zip(
-            self._blocks, self._states, inputs, outputs, self._bases, strict=True
+            self._blocks,
+            self._states,
+            inputs,
+            outputs,
+            self._bases,
+            strict=True,
         ):
             a = tf.math.divide_no_nan(a, tf.cast(weight, a.dtype))
             own = next(squares) if basis is not None else None

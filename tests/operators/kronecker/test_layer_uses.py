@@ -188,9 +188,7 @@ def test_inputs_times_signals_are_the_gradients(name, float64):
 @pytest.mark.parametrize("name", CASES)
 def test_a_kernel_has_one_block_with_its_bias(name, float64):
     blocks, _, _, variables = products(name)
-    kernels = [
-        b for b in blocks if variables[b.kernel].path.endswith("kernel")
-    ]
+    kernels = [b for b in blocks if variables[b.kernel].path.endswith("kernel")]
     absorbed = [b.bias for b in blocks if b.bias is not None]
     biases = [v for v in variables if v.path.endswith("bias")]
     assert len(absorbed) == len(biases)
