@@ -15,7 +15,7 @@ from keras_curvature import (  # noqa: E402
     training,
 )
 from keras_curvature._version import __version__  # noqa: E402
-from keras_curvature.training import Model, Sequential  # noqa: E402
+from keras_curvature.training import Model, Sequential, solve  # noqa: E402
 
 __all__ = [
     "Model",
@@ -28,5 +28,6 @@ __all__ = [
     "losses",
     "operators",
     "optimizers",
+    "solve",
     "training",
 ]

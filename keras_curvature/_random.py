@@ -35,14 +35,23 @@ def random_words(seed, step, first, count):
     return words
 
 
-def random_signs(seed, step, first_word, shape, dtype):
-    """±1 with equal probability (Rademacher), as `dtype`."""
-    count = int(np.prod(shape))
-    words = random_words(seed, step, first_word, words_of(shape))
-    signs = _unpacked(words, tf.as_dtype(dtype))
-    if count % _WORD:
-        signs = signs[:count]
-    return tf.reshape(signs, shape)
+def random_signs(seed, step, first_word, shapes, dtypes):
+    """Tensors of ±1 with equal probability (Rademacher).
+
+    Those of a tensor stand at the positions that follow those of the one
+    before.
+    """
+    words = random_words(seed, step, first_word, sum(map(words_of, shapes)))
+    signs = _unpacked(words, tf.as_dtype(dtypes[0]))
+    sizes = []
+    for shape in shapes:
+        count = int(np.prod(shape))
+        sizes += [count, words_of(shape) * _WORD - count]
+    parts = tf.split(signs, sizes)[::2]
+    return [
+        tf.cast(tf.reshape(part, shape), dtype)
+        for part, shape, dtype in zip(parts, shapes, dtypes, strict=True)
+    ]
 
 
 def words_of(shape):

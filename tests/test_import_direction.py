@@ -9,7 +9,7 @@ import keras_curvature
 
 ROOT = pathlib.Path(keras_curvature.__file__).parent
 # What stands beside the rooms, for all of them.
-EVERYWHERE = {"_casting", "_checks", "_random"}
+EVERYWHERE = {"_casting", "_checks", "_derivatives", "_random"}
 ALLOWED = {
     "layers": set(),
     "losses": set(),

@@ -1,7 +1,35 @@
 """Keras and TensorFlow variables, and lists of tensors shaped as they are."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
+
+
+@contextlib.contextmanager
+def created_outside_of_traces():
+    """Creates variables as if no function were being traced.
+
+    `tf.function` traces a function once more where the first trace has
+    created variables, so that a first step takes twice as long.
+    """
+
+    def create(following, **options):
+        options["experimental_enable_variable_lifting"] = False
+        with tf.init_scope():
+            return following(**options)
+
+    if tf.executing_eagerly():
+        yield
+        return
+    with tf.variable_creator_scope(create):
+        yield
+
+
+def set_to_zero(variables):
+    """Makes each variable zero, whatever its shape and dtype."""
+    for variable in variables:
+        variable.assign(tf.zeros(variable.shape, variable.dtype))
 
 
 def as_tf_variable(variable):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._formulas import with_derivative
+from keras_curvature._derivatives import with_derivative
 
 _HALF = (tf.float16, tf.bfloat16)
 

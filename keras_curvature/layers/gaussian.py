@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._formulas import times_square, with_derivative
+from keras_curvature._derivatives import with_derivative
+from keras_curvature.layers._formulas import times_square
 from keras_curvature.layers.elementwise import ElementwiseActivation
 
 # exp(−x²/4) has underflown in float64 beyond, and ∞ · 0 would be NaN.

@@ -12,11 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.layers._formulas import (
-    magnitude,
-    times_square,
-    with_derivative,
-)
+from keras_curvature._derivatives import with_derivative
+from keras_curvature.layers._formulas import magnitude, times_square
 from keras_curvature.layers.elementwise import ElementwiseActivation
 from keras_curvature.layers.gaussian import bell, exp_of_sum
 

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._formulas import with_derivative
+from keras_curvature._derivatives import with_derivative
 from keras_curvature.layers.elementwise import ElementwiseActivation
 from keras_curvature.layers.tanh import tanh
 

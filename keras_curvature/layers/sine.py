@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_number
-from keras_curvature.layers._formulas import with_derivative
+from keras_curvature._derivatives import with_derivative
 from keras_curvature.layers.elementwise import ElementwiseActivation
 
 

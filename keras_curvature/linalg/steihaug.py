@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_curvature._casting import cast
+from keras_curvature.linalg.dot import dot
 
 
 class SteihaugSteps(NamedTuple):
@@ -131,7 +132,7 @@ def steihaug(
 
     def iterate(at):
         product = matvec(at.d)
-        curvature = _dot(at.d, product)
+        curvature = dot(at.d, product)
         # A product that is not finite says as little as a flat direction.
         curvature = tf.where(
             tf.math.is_finite(curvature), curvature, tf.zeros_like(curvature)
@@ -143,7 +144,7 @@ def steihaug(
         found = _leave(at, gradient, curvature, radii, leaves)
         r = at.r + alpha * product
         v = precondition(r)
-        rv = _dot(r, v)
+        rv = dot(r, v)
         beta = rv / at.rv
         left = at.left | leaves
         go_on = ~left[0]
@@ -182,7 +183,7 @@ def steihaug(
 def _origin(gradient, v, radii):
     zero = tf.zeros([], gradient.dtype)
     nothing = tf.zeros_like(radii)
-    rv = _dot(gradient, v)
+    rv = dot(gradient, v)
     found = SteihaugSteps(
         tf.zeros([radii.shape[0], gradient.shape[0]], gradient.dtype),
         *(nothing, nothing, nothing),
@@ -210,9 +211,9 @@ def _leave(at, gradient, curvature, radii, leaves):
     tau = gap / (at.zd + tf.sqrt(at.zd**2 + at.dd * gap))
     steps = at.z + tau[:, tf.newaxis] * at.d
     product = at.r - gradient  # Hz
-    slopes = _dot(gradient, at.z) + tau * _dot(gradient, at.d)
+    slopes = dot(gradient, at.z) + tau * dot(gradient, at.d)
     curvatures = (
-        _dot(product, at.z) + 2 * tau * _dot(product, at.d) + tau**2 * curvature
+        dot(product, at.z) + 2 * tau * dot(product, at.d) + tau**2 * curvature
     )
     return _record(at.found, leaves, steps, slopes, curvatures, radii)
 
@@ -228,8 +229,8 @@ def _stay(at, gradient):
         at.found,
         ~at.left,
         at.z + tf.zeros_like(at.found.steps),
-        repeat(_dot(gradient, at.z)),
-        repeat(_dot(product, at.z)),
+        repeat(dot(gradient, at.z)),
+        repeat(dot(product, at.z)),
         repeat(tf.sqrt(at.zz)),
     )
 
@@ -241,7 +242,3 @@ def _record(found, where, steps, slopes, curvatures, lengths):
         curvatures=tf.where(where, curvatures, found.curvatures),
         lengths=tf.where(where, lengths, found.lengths),
     )
-
-
-def _dot(a, b):
-    return tf.tensordot(a, b, 1)

@@ -1,7 +1,18 @@
-"""Products with the limited-memory BFGS matrix, by the two-loop recursion."""
+"""Products with the limited-memory BFGS matrix, by the two-loop recursion.
+
+The loops over the pairs are written as substitutions with the triangle of
+their products, which a few matrix operations take.
+"""
 
 import numpy as np
 import tensorflow as tf
+
+from keras_curvature.linalg.dot import (
+    combination,
+    dot,
+    matvec,
+    outer_products,
+)
 
 
 def inverse_hessian_product(vector, steps, changes, pairs):
@@ -26,45 +37,62 @@ def inverse_hessian_product(vector, steps, changes, pairs):
         Nocedal, 1980, "Updating quasi-Newton matrices with limited storage",
         Mathematics of Computation 35.
     """
-    size = steps.shape[0]
-    count = tf.minimum(tf.cast(pairs, tf.int32), size)
-    newest = tf.cast((pairs - 1) % size, tf.int32)
-    curvatures = tf.reduce_sum(steps * changes, axis=1)
+    rows, is_kept = _newest_first(pairs, steps.shape[0])
+    zero = tf.zeros([], vector.dtype)
 
-    def pair(age):
-        # Not steps[i]: XLA would compile anew for every value of i.
-        i = (newest - age) % size
-        return i, *(tf.gather(t, i) for t in (steps, changes, curvatures))
+    # A permutation that is its own inverse.
+    def by_age(values):
+        return tf.where(is_kept, tf.gather(values, rows), zero)
 
-    def backward(age, vector, coefficients):
-        i, step, change, curvature = pair(age)
-        coefficient = dot(step, vector) / curvature
-        return (
-            age + 1,
-            vector - coefficient * change,
-            tf.tensor_scatter_nd_update(coefficients, [[i]], [coefficient]),
-        )
+    def in_rows(values):
+        return tf.gather(values, rows)
 
-    def forward(age, vector):
-        i, step, change, curvature = pair(age)
-        coefficient = tf.gather(coefficients, i)
-        coefficient -= dot(change, vector) / curvature
-        return age - 1, vector + coefficient * step
+    # With L the products sᵢᵀyⱼ where the pair i is no newer than j, the first
+    # loop is the substitution L a = S v, the second Lᵀ d = D a − Y r.
+    products = outer_products(steps, changes)
+    products = tf.gather(in_rows(products), rows, axis=1)
+    triangle = _kept_triangle(products, is_kept)
+    curvatures = tf.linalg.diag_part(triangle)
+    a = _solved(triangle, by_age(matvec(steps, vector)))
+    vector -= combination(changes, in_rows(a))
+    newest = tf.gather(changes, rows[0])
+    vector *= tf.where(is_kept[0], _scale(newest, curvatures[0]), zero + 1)
+    d = curvatures * a - by_age(matvec(changes, vector))
+    d = _solved(triangle, d, adjoint=True)
+    return vector + combination(steps, in_rows(d))
 
-    _, vector, coefficients = tf.while_loop(
-        lambda age, *_: age < count,
-        backward,
-        (tf.constant(0), vector, tf.zeros([size], vector.dtype)),
+
+def _newest_first(pairs, size):
+    """The rows by the age of their pairs, and whether these were stored."""
+    ages = tf.constant(np.arange(size), tf.int64)
+    return (pairs - 1 - ages) % size, ages < pairs
+
+
+def _kept_triangle(products, is_kept):
+    """The lower triangle; of pairs that were not stored, the identity."""
+    size = products.shape[0]
+    is_older = np.tri(size, dtype=bool)
+    return tf.where(
+        is_older & is_kept & tf.expand_dims(is_kept, 1),
+        products,
+        tf.constant(np.eye(size), products.dtype),
     )
-    _, _, change, curvature = pair(0)
+
+
+def _solved(triangle, values, adjoint=False):
+    solution = tf.linalg.triangular_solve(
+        triangle, tf.expand_dims(values, 1), adjoint=adjoint
+    )
+    return tf.squeeze(solution, 1)
+
+
+def _scale(change, curvature):
+    """sᵀy / yᵀy."""
     # Squares of gradients leave the range of float32 long before they do.
     unit = tf.reduce_max(tf.abs(change))
     unit = tf.where(unit > 0, unit, tf.ones_like(unit))
-    scale = curvature / unit / dot(change / unit, change / unit) / unit
-    vector *= tf.where(count > 0, scale, tf.ones_like(scale))
-    return tf.while_loop(lambda age, _: age >= 0, forward, (count - 1, vector))[
-        1
-    ]
+    change = change / unit
+    return curvature / unit / dot(change, change) / unit
 
 
 def store_pair(step, change, old_gradient, steps, changes, pairs):
@@ -86,18 +114,14 @@ def store_pair(step, change, old_gradient, steps, changes, pairs):
     tiny = np.finfo(step.dtype.as_numpy_dtype).eps
     slope = tf.abs(dot(step, old_gradient))
     is_usable = dot(step, change) > tiny * slope
-    row = [[tf.cast(pairs % steps.shape[0], tf.int32)]]
+    row = tf.cast(pairs % steps.shape[0], tf.int32)
 
-    def replaced():
-        return (
-            tf.tensor_scatter_nd_update(steps, row, [step]),
-            tf.tensor_scatter_nd_update(changes, row, [change]),
-            pairs + 1,
-        )
+    def replaced(ring, vector):
+        vector = tf.where(is_usable, vector, tf.gather(ring, row))
+        return tf.tensor_scatter_nd_update(ring, [[row]], [vector])
 
-    return tf.cond(is_usable, replaced, lambda: (steps, changes, pairs))
-
-
-def dot(a, b):
-    """aᵀb."""
-    return tf.tensordot(a, b, 1)
+    return (
+        replaced(steps, step),
+        replaced(changes, change),
+        pairs + tf.cast(is_usable, tf.int64),
+    )

@@ -19,8 +19,9 @@ class GaussNewtonForm:
     matrix AᵀA. H_L is the Hessian of the loss by the outputs, except for
       - probabilities and Poisson rates: the Fisher information, with which
         AᵀA is the Gauss–Newton matrix of their logits and logarithms;
-      - Huber: the curvature of the quadratic that touches it from above,
-        because a matrix without the outliers could not see their gradient.
+      - Huber and `RobustLoss`: the curvature of the quadratic that touches it
+        from above, because a matrix without the outliers could not see their
+        gradient.
       - losses that others register: see their `KnownLoss`.
     S is diag(scale), for logits of several classes diag(scale) − p·scaleᵀ.
 
@@ -151,6 +152,26 @@ def gauss_newton_form(terms, gradients):
         _form_of_output(term, gradient)
         for term, gradient in zip(terms, gradients, strict=True)
     ]
+    return _joined(forms)
+
+
+def with_outputs_of_all(terms, gradients):
+    """The form of losses as one sample, which has all of their outputs."""
+    forms = []
+    for term, gradient in zip(terms, gradients, strict=True):
+        form = _form_of_output(term, gradient)
+        ((_, classes),) = form.segments
+        fields = ("residuals", "scale", "probabilities")
+        rows = {n: tf.reshape(getattr(form, n), (1, -1)) for n in fields}
+        width = rows["residuals"].shape[1]
+        forms.append(
+            dataclasses.replace(form, segments=((width, classes),), **rows)
+        )
+    return _joined(forms)
+
+
+def _joined(forms):
+    """The form of the outputs of all of them, for the same samples."""
     return GaussNewtonForm(
         tf.concat([form.residuals for form in forms], axis=1),
         tf.concat([form.scale for form in forms], axis=1),

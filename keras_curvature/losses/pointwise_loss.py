@@ -50,13 +50,24 @@ class PointwiseLoss(KnownLoss):
         """
         raise NotImplementedError
 
+    def error(self, term):
+        """output − target, for a loss that matches their ranks by itself.
+
+        Args:
+            term: `LossTerm`.
+
+        Returns:
+            Tensor, of the shape that the loss averages over its last axis.
+        """
+        return term.error()
+
     def squared_scale(self, term):
         # Targets may broadcast, so that several errors share one output: then
         # the curvatures add up, which is what the tape does.
         output = tf.stop_gradient(term.output)
         with tf.GradientTape() as tape:
             tape.watch(output)
-            error = dataclasses.replace(term, output=output).error()
+            error = self.error(dataclasses.replace(term, output=output))
         curvature = self.curvature(tf.stop_gradient(error), term)
         weights = term.entry_weights(error)
         return tape.gradient(error, output, weights * curvature)

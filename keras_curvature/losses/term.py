@@ -133,7 +133,7 @@ class LossTerm:
         output = self.output
         target = keras.ops.convert_to_tensor(self.target, dtype=output.dtype)
         if self.function is not None:
-            target, output = _aligned(target, output)
+            target, output = aligned(target, output)
         return output - target
 
     def coefficients(self):
@@ -209,7 +209,7 @@ class _Reduction(keras.losses.Loss):
         return y_pred
 
 
-def _aligned(target, output):
+def aligned(target, output):
     """Both in the shapes in which Keras gives them to a loss function."""
     loss = keras.losses.MeanSquaredError()
     loss.fn = lambda y_true, y_pred: (y_true, y_pred)

@@ -10,6 +10,7 @@ from keras_curvature._checks import (
     checked_number,
 )
 from keras_curvature.autodiff.curvature_of import curvature_of, not_recorded
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.amortize import amortize
 from keras_curvature.optimizers._common.arguments import gradients_and_variables
 from keras_curvature.optimizers._common.known_variables import (
@@ -131,6 +132,7 @@ class SecondOrderGradient(
         """
         return self.curvature_weight != 0
 
+    @created_outside_of_traces()
     def build(self, variables):
         if self.built:
             return

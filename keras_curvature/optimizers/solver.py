@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_curvature._checks import checked_number
 from keras_curvature.optimizers._common.options import refuse_options
-from keras_curvature.optimizers.stop_reason import StopReason
+from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
 
 
 class SolverError(RuntimeError):
@@ -99,6 +99,14 @@ class Solver(keras.optimizers.Optimizer):
         reason = self.stop_reason
         return reason is not None and not reason.is_error
 
+    @property
+    def has_ended(self):
+        """Whether the run has ended, a scalar bool tensor.
+
+        What `stop_reason` is to Python, for a loop of TensorFlow's.
+        """
+        return tf.convert_to_tensor(self._status) != RUNNING
+
     def raise_on_error(self):
         """Raises `SolverError` where the run cannot go on."""
         reason = self.stop_reason
@@ -113,6 +121,18 @@ class Solver(keras.optimizers.Optimizer):
 
         Call it after a change of data or loss. Weights moved by hand begin a
         new run without it.
+        """
+        raise NotImplementedError
+
+    def announce_new_data(self):
+        """Says that the next step sees other data, and that the run goes on.
+
+        For data that are drawn anew from the same source, as collocation
+        points are: `keras_curvature.solve(resample=...)` calls it. The run
+        goes on from its accepted point, which the model is given; loss and
+        gradient there are taken again. What the solver has learned of the
+        problem stays: the pairs of `LBFGS`, trust radius and damping, the
+        scale of the weights. A run that had converged goes on.
         """
         raise NotImplementedError
 

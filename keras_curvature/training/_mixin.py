@@ -6,10 +6,12 @@ import keras
 import tensorflow as tf
 
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers.solver import Solver
 from keras_curvature.training._exact import ExactDerivatives
 from keras_curvature.training._keras import (
     call_in_training,
+    is_built,
     track_loss,
     training_loss,
 )
@@ -32,6 +34,16 @@ class CurvatureTrainStep(ExactDerivatives):
 
     def train_step(self, data):
         _refuse_loss_scale(self.optimizer)
+        if not is_built(self):
+            # Weights that are still to come may begin with values of the data.
+            return self._step(data)
+        with created_outside_of_traces():
+            if isinstance(self.optimizer, Solver) and self.trainable_weights:
+                # Only then it can tell whether it has rejected weights.
+                self.optimizer.build(self.trainable_weights)
+            return self._step(data)
+
+    def _step(self, data):
         if _takes_steps(self.optimizer):
             return self._step_without_gradients(data)
         if getattr(self.optimizer, "was_rejected", None) is None:

@@ -52,7 +52,7 @@ def watched(train_function, model):
             solver.restore_accepted_point()
             raise
         except tf.errors.InvalidArgumentError as error:
-            _raise_its_error(solver, error)
+            raise_its_error(solver, error)
         if solver.stop_reason is not None:
             solver.raise_on_error()
             model.stop_training = True
@@ -62,7 +62,7 @@ def watched(train_function, model):
     return function
 
 
-def _raise_its_error(solver, error):
+def raise_its_error(solver, error):
     """The error of the solver, whose sentence stands first, or the other."""
     try:
         solver.raise_on_error()

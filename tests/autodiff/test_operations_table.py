@@ -4,17 +4,19 @@ says, and a walk through all that TensorFlow has a gradient for. With
 
 import os
 
+import keras
 import pytest
 import tensorflow as tf
 
 from keras_curvature.autodiff.tensorflow_private import registered_gradient
-from tests.autodiff.operations import SUBJECTS, page
+from tests.autodiff.operations import SUBJECTS, keras_ops_excluded, page
 from tests.autodiff.operations.excluded import EXCLUDED
 from tests.autodiff.operations.measure import EXACT, WRONG, statuses
 
 pytestmark = pytest.mark.skipif(
-    tuple(map(int, tf.__version__.split(".")[:2])) < (2, 21),
-    reason="the table describes a later TensorFlow",
+    tuple(map(int, tf.__version__.split(".")[:2])) < (2, 21)
+    or tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15),
+    reason="the table describes a later TensorFlow and Keras",
 )
 WRITE = os.environ.get("KERAS_CURVATURE_TABLE") == "write"
 _MEASURED = {}
@@ -72,10 +74,34 @@ def test_every_differentiable_operation_has_a_row_or_is_excluded():
     assert not missing, f"neither a row nor excluded: {sorted(missing)}"
     assert excluded <= differentiable
     assert not excluded & _TYPES
-    text = page.render(measured, len(differentiable & _TYPES), EXCLUDED)
+    text = page.render(
+        measured,
+        len(differentiable & _TYPES),
+        EXCLUDED,
+        keras_ops_excluded.EXCLUDED,
+    )
     if WRITE:
         page.PATH.write_text(text)
     assert page.PATH.read_text() == text
+
+
+def _functions_of_keras():
+    public = {name for name in dir(keras.ops) if not name.startswith("_")}
+    return {name for name in public if callable(getattr(keras.ops, name))}
+
+
+def test_every_function_of_keras_ops_has_a_row_or_is_excluded():
+    rows = {
+        name.partition(",")[0].partition("(")[0].removeprefix("keras.ops.")
+        for name in SUBJECTS["keras_ops"].rows()
+    }
+    excluded = {
+        name for names in keras_ops_excluded.EXCLUDED.values() for name in names
+    }
+    missing = _functions_of_keras() - rows - excluded
+    assert not missing, f"neither a row nor excluded: {sorted(missing)}"
+    assert excluded <= _functions_of_keras()
+    assert not excluded & rows
 
 
 def test_a_wrong_derivative_would_be_found():

@@ -1,6 +1,7 @@
 """The examples of the solvers run and leave what they promise."""
 
 import importlib.util
+import re
 
 import keras
 import numpy as np
@@ -41,6 +42,20 @@ def test_example_compares_with_adam_in_a_table_and_a_plot(script, tmp_path):
         assert name in printed
     assert str(plot) in printed
     check_plot(plot)
+
+
+def test_the_inverse_problem_finds_its_coefficient(tmp_path):
+    printed = run(
+        "inverse_problem.py",
+        "--units=8",
+        "--points=100",
+        "--steps=60",
+        f"--plots={tmp_path}",
+    )
+    found = re.search(r"k = (\S+), true 0.1", printed)
+    # As well as sixty steps of a small network can.
+    assert abs(float(found[1]) - 0.1) < 0.01
+    check_plot(tmp_path / "inverse_problem.png")
 
 
 def module(name, monkeypatch):

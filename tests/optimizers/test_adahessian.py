@@ -24,11 +24,10 @@ def first_diagonals(model, x, y, optimizer=None, **fit_options):
 def probe_of(variables, seed=0, step=0):
     first, probe = 0, []
     for v in variables:
-        probe.append(
-            random_signs(
-                seed, tf.constant(step), first, v.shape, v.dtype
-            ).numpy()
+        (signs,) = random_signs(
+            seed, tf.constant(step), first, [v.shape], [v.dtype]
         )
+        probe.append(signs.numpy())
         first += words_of(v.shape)
     return probe
 
@@ -123,7 +122,7 @@ def test_several_probes_are_averaged(float64):
     for number in range(3):
         z, first = [], number * words
         for v in variables:
-            z.append(random_signs(0, tf.constant(0), first, v.shape, v.dtype))
+            z += random_signs(0, tf.constant(0), first, [v.shape], [v.dtype])
             first += words_of(v.shape)
         z = flat(z)
         estimates.append(z * (hessian @ z))

@@ -55,7 +55,8 @@ def exact_derivatives():
     silently wrong through LayerNormalization, BatchNormalization in training
     mode, GroupNormalization, bilinear resizing and more; what cannot be
     mended raises a `SecondDerivativeError` where it is differentiated twice.
-    First derivatives stay the same to the last bit.
+    First derivatives stay the same to the last bit where TensorFlow's are
+    right.
 
     Models of this package open it wherever they compute. A plain Keras model
     needs it around `fit`, `evaluate`, `predict` or the call, or inside the

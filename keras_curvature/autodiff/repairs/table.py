@@ -41,6 +41,7 @@ from keras_curvature.autodiff.repairs.refusals import (
     refuse_loop_of_ctc,
     refuse_stop_of_renorm,
 )
+from keras_curvature.autodiff.repairs.removable import REMOVABLE, removable
 from keras_curvature.autodiff.repairs.resize import (
     crop_and_resize_grad_image,
     resize_bicubic_grad,
@@ -84,6 +85,7 @@ REPLACED = {"ResizeBilinearGrad": resize_bilinear_grad}
 SILENTLY_WRONG = {*REPLACED, *REFUSED}
 # Given what TensorFlow registers as `registered`.
 EXTENDED = {
+    **dict.fromkeys(REMOVABLE, removable),
     "Cumprod": cumulative_product,
     "DivNoNan": divide_no_nan,
     "DynamicStitch": dynamic_stitch,

@@ -21,6 +21,8 @@ class Flattening:
         self._sizes = [math.prod(shape) for shape in self._shapes]
         self.size = sum(self._sizes)
         self.dtype = tf.as_dtype(keras.backend.result_type(*self._dtypes))
+        # Whether the vector holds only what the variables can hold.
+        self.is_uniform = set(self._dtypes) == {self.dtype.name}
 
     def flatten(self, tensors):
         """One vector of shape (size,); None stands for zeros."""
@@ -36,12 +38,16 @@ class Flattening:
             axis=0,
         )
 
+    def split(self, vector):
+        """List of the parts of a vector, each flat still."""
+        return tf.split(vector, self._sizes)
+
     def unflatten(self, vector):
         """List of tensors with the shapes and dtypes of the variables."""
         return [
             tf.cast(tf.reshape(part, shape), dtype)
             for part, shape, dtype in zip(
-                tf.split(vector, self._sizes),
+                self.split(vector),
                 self._shapes,
                 self._dtypes,
                 strict=True,

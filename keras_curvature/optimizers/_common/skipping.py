@@ -104,13 +104,16 @@ def _have_finite_sum(tensors):
     A sum takes a third of the time of looking at each entry. It may overflow
     where they are finite, so that False decides nothing.
     """
-    sums = [
-        # The sum of half-precision numbers overflows early.
-        tf.reduce_sum(tf.cast(t, tf.float32) if t.dtype.size < 4 else t)
-        for t in tensors
-        if t.dtype.is_floating
-    ]
-    return tf.reduce_all([tf.math.is_finite(s) for s in sums])
+    sums = {}
+    for tensor in tensors:
+        if tensor.dtype.is_floating:
+            # The sum of half-precision numbers overflows early.
+            wide = tf.float32 if tensor.dtype.size < 4 else tensor.dtype
+            total = tf.reduce_sum(tf.cast(tensor, wide))
+            sums.setdefault(wide, []).append(total)
+    return tf.reduce_all(
+        [tf.math.is_finite(tf.add_n(part)) for part in sums.values()]
+    )
 
 
 def _have_lost_numbers(before, after):

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.known_variables import check_known
 
 
@@ -26,6 +27,7 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = _checked_inner(optimizer, type(self).__name__)
 
+    @created_outside_of_traces()
     def build(self, variables):
         if self.inner_optimizer.built:
             check_known(self.inner_optimizer, variables)

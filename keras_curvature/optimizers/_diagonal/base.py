@@ -11,6 +11,7 @@ from keras_curvature._checks import (
     checked_number,
 )
 from keras_curvature.autodiff.curvature_of import not_recorded
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.amortize import amortize
 from keras_curvature.optimizers._common.arguments import (
     gradients_and_variables,
@@ -73,6 +74,7 @@ class DiagonalCurvatureOptimizer(
     def _diagonal_shape(self, variable):
         return variable.shape
 
+    @created_outside_of_traces()
     def build(self, variables):
         if self.built:
             return

@@ -32,23 +32,16 @@ class Hutchinson:
             place: The `Place` of this batch in the training.
         """
         curvature = curvature_of(gradients, variables)
+        shapes = [variable.shape for variable in variables]
+        dtypes = [variable.dtype for variable in variables]
+        words = sum(map(words_of, shapes))
 
         def compute():
             estimates = None
-            first_word = 0
-            for _ in range(self.probes):
-                probe = []
-                for variable in variables:
-                    probe.append(
-                        random_signs(
-                            self.seed,
-                            place.step,
-                            first_word,
-                            variable.shape,
-                            variable.dtype,
-                        )
-                    )
-                    first_word += words_of(variable.shape)
+            for index in range(self.probes):
+                probe = random_signs(
+                    self.seed, place.step, index * words, shapes, dtypes
+                )
                 products = curvature.hessian_vector_product(
                     [times(z, 1 / place.loss_scale) for z in probe]
                 )

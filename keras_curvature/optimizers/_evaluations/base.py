@@ -1,8 +1,5 @@
 """Solvers that see one evaluation of the loss a step and choose the next."""
 
-import warnings
-
-import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
@@ -10,6 +7,7 @@ from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
 )
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
@@ -20,6 +18,7 @@ from keras_curvature.optimizers._common.replicas import (
     sum_over_replicas,
 )
 from keras_curvature.optimizers._evaluations import run, seen_loss
+from keras_curvature.optimizers._evaluations.between_steps import BetweenSteps
 from keras_curvature.optimizers._evaluations.evaluation import (
     Evaluation,
     largest,
@@ -28,17 +27,16 @@ from keras_curvature.optimizers._evaluations.given import (
     in_order,
     refuse_variable,
 )
+from keras_curvature.optimizers._evaluations.method import Method
 from keras_curvature.optimizers._evaluations.state import (
-    START,
     next_weights,
     shapes_of_accumulation,
     shapes_of_run,
 )
-from keras_curvature.optimizers.solver import Solver, SolverError, number
 from keras_curvature.optimizers.stop_reason import StopReason
 
 
-class ReverseCommunication(SavesVariableNames, Solver):
+class ReverseCommunication(Method, SavesVariableNames, BetweenSteps):
     """Base of the solvers whose steps are evaluations at trial points.
 
     The state is a dict of tensors, one for each optimizer variable, and all
@@ -46,9 +44,8 @@ class ReverseCommunication(SavesVariableNames, Solver):
     nothing is assigned in a branch, so that it runs on replicas, compiled and
     eagerly. Between two steps the model has the weights of the next trial.
 
-    A subclass is the `method` of `run.py`, with `judge(state, evaluation)` and
-    `choose(state, evaluation)`, and gives `_method_shapes(size, dtype)`, the
-    shapes of its own part of the state.
+    A subclass is the `Method` of the run, and gives `_method_shapes(size,
+    dtype)`, the shapes of its own part of the state.
     """
 
     def __init__(
@@ -77,6 +74,7 @@ class ReverseCommunication(SavesVariableNames, Solver):
 
     # State
 
+    @created_outside_of_traces()
     def build(self, variables):
         if self.built:
             return
@@ -157,19 +155,15 @@ class ReverseCommunication(SavesVariableNames, Solver):
         curvature = self._curvature(gradients)
         gradient = self._unscaled(self._flattening.flatten(gradients))
         loss = tf.cast(tf.reduce_sum(loss), tf.float64)
-        given = self._flattening.unflatten(next_weights(state))
-        is_moved = [
-            tf.reduce_any(tf.convert_to_tensor(variable) != value)
-            for variable, value in zip(
-                self._trainable_variables, given, strict=True
-            )
-        ]
+        weights = self._flattening.flatten(self._trainable_variables)
+        split = self._flattening.split
+        is_moved = weights != self._rounded(next_weights(state))
         return Evaluation(
-            self._flattening.flatten(self._trainable_variables),
+            weights,
             # One by one: tensors of one reduction must have the same dtype.
             *sum_over_replicas([loss]),
             *sum_over_replicas([gradient]),
-            tf.stack(is_moved),
+            tf.stack([tf.reduce_any(part) for part in split(is_moved)]),
             tf.constant([gradient is not None for gradient in gradients]),
             curvature,
         )
@@ -186,6 +180,8 @@ class ReverseCommunication(SavesVariableNames, Solver):
 
     def _rounded(self, vector):
         """Weights as the variables can hold them."""
+        if self._flattening.is_uniform:
+            return vector
         return self._flattening.flatten(self._flattening.unflatten(vector))
 
     def _run(self, state, evaluation):
@@ -212,108 +208,12 @@ class ReverseCommunication(SavesVariableNames, Solver):
         # Read after it was assigned, so that whoever sees TensorFlow's error
         # finds the reason in the solver.
         status = tf.convert_to_tensor(self._status)
-        for reason in StopReason:
-            if reason.is_error:
-                sentence = f"{self.name}: {reason.sentence}"
-                tf.debugging.Assert(status != reason.code, [sentence])
-
-    # Between the steps and after them
-
-    def raise_on_error(self):
-        try:
-            super().raise_on_error()
-        except SolverError as error:
-            # Told once: a further step begins a new run.
-            self._state["resumed"].assign(1)
-            if error.reason is not StopReason.WEIGHTS_REWRITTEN:
-                raise
-            counts = keras.ops.convert_to_numpy(self._state["rewritten"])
-            names = [
-                variable.path
-                for variable, count in zip(
-                    self._trainable_variables, counts, strict=True
-                )
-                if count >= run.REWRITES
-            ]
-            raise SolverError(
-                f"{error} Received: other values of {', '.join(names)}.",
-                error.reason,
-            ) from None
-
-    def reset(self):
-        if self.built:
-            for variable in self._state.values():
-                variable.assign(tf.zeros(variable.shape, variable.dtype))
-            self._reported = (0, 0)
-
-    def restore_accepted_point(self):
-        """Gives the model the best point that was accepted.
-
-        Between two steps the model has the weights of the next trial. The
-        next step sees the difference: it spends its evaluation on the
-        accepted point, and goes on from the trial if the loss is the same.
-        """
-        if self._has_begun():
-            self._put(self._state["point"])
-
-    def restore_trial(self):
-        """Gives the model the weights that the next step is to evaluate.
-
-        After `finalize_variable_values` that is the accepted point, where the
-        next step sees whether the loss is still the same.
-        """
-        if self._has_begun() and not number(self._state["resumed"]):
-            state = {
-                name: tf.convert_to_tensor(self._state[name])
-                for name in ("phase", "status", "trial", "point")
-            }
-            self._put(next_weights(state))
-
-    def _has_begun(self):
-        return self.built and number(self._state["phase"]) != START
-
-    def _put(self, vector):
-        parts = self._flattening.unflatten(tf.convert_to_tensor(vector))
-        for variable, part in zip(
-            self._trainable_variables, parts, strict=True
-        ):
-            variable.assign(part)
-
-    def finalize_variable_values(self, var_list):
-        if not self.built:
-            return
-        self._state["resumed"].assign(1)
-        super().finalize_variable_values(var_list)
-        self._warn_of_evaluations()
-
-    def _warn_of_evaluations(self):
-        """Of a `fit` that cannot do what it was meant to do."""
-        counts = tuple(
-            int(number(self._state[name]))
-            for name in ("evaluations", "non_finite_evaluations")
-        )
-        made, bad = (
-            count - before
-            for count, before in zip(counts, self._reported, strict=True)
-        )
-        self._reported = counts
-        if self.stop_reason is None and made <= 1:
-            warnings.warn(
-                f"{self.name}: this `fit` made one evaluation, which cannot "
-                "go beyond the accepted point. Use more epochs in one `fit`, "
-                "or `train_on_batch`.",
-                stacklevel=4,
-            )
-        if bad > 0:
-            warnings.warn(
-                f"{self.name}: {bad} of {made} evaluations were not finite "
-                "and were taken for steps that are too long. Unless the loss "
-                "has such points, look for NaN in the data.",
-                stacklevel=4,
-            )
-
-    # Both counts as they stood after the last `fit`.
-    _reported = (0, 0)
+        errors = [reason for reason in StopReason if reason.is_error]
+        codes = tf.constant([reason.code for reason in errors], status.dtype)
+        fine = tf.unstack(status != codes)
+        for reason, is_fine in zip(errors, fine, strict=True):
+            sentence = f"{self.name}: {reason.sentence}"
+            tf.debugging.Assert(is_fine, [sentence])
 
     def get_config(self):
         return super().get_config() | {

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.linalg.dot import dot as dot_in_dtype
 from keras_curvature.optimizers._common.rounding import ROUNDING_UNITS
 
 # What the order of a sum may change, in units of rounding.
@@ -53,7 +54,7 @@ def largest(vector):
 
 def dot(a, b):
     """aᵀb in float64: squares of float32 leave its range early."""
-    return tf.tensordot(tf.cast(a, tf.float64), tf.cast(b, tf.float64), 1)
+    return dot_in_dtype(tf.cast(a, tf.float64), tf.cast(b, tf.float64))
 
 
 def norm(vector):
@@ -69,7 +70,7 @@ def is_finite(evaluation):
 
 
 def is_same(state, evaluation):
-    """Whether loss and gradient at the accepted point are those it had.
+    """Whether finite loss and gradient at the accepted point are as before.
 
     Data in another order differ by rounding; other data differ in both.
     """
@@ -81,14 +82,18 @@ def is_same(state, evaluation):
     is_same_loss = change <= tolerance * tf.maximum(tf.abs(old), tf.abs(new))
     size = tf.maximum(largest(state["gradient"]), largest(evaluation.gradient))
     turn = largest(evaluation.gradient - state["gradient"])
-    return is_finite(evaluation) & (is_same_loss | (turn <= tolerance * size))
+    return is_same_loss | (turn <= tolerance * size)
+
+
+def smallest_before(state):
+    """Size of the smallest gradient since the loss last showed a step."""
+    smallest = state["smallest_gradient"]
+    return tf.where(smallest > 0, smallest, largest(state["gradient"]))
 
 
 def is_record(state, gradient):
     """Whether a gradient is the smallest since the loss last showed a step."""
-    smallest = state["smallest_gradient"]
-    before = tf.where(smallest > 0, smallest, largest(state["gradient"]))
-    return largest(gradient) < before
+    return largest(gradient) < smallest_before(state)
 
 
 def may_stall(state):

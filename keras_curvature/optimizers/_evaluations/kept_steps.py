@@ -1,7 +1,9 @@
 """Trial steps of a trust region that are kept for after a rejection."""
 
+import numpy as np
 import tensorflow as tf
 
+from keras_curvature.linalg.dot import dot
 from keras_curvature.optimizers._common.trust_region import radii_of_path
 
 # How many steps are kept from one path, for radii that are quarters of
@@ -26,8 +28,12 @@ def shortened(state):
     def first(name, power):
         values = state[name]
         factor = tf.constant(0.25**power, values.dtype)
-        chosen = tf.where(is_kept, tf.gather(values, index), factor * values[0])
-        return tf.concat([chosen[tf.newaxis], values[1:]], axis=0)
+        chosen = tf.where(
+            is_kept, tf.gather(values, index), factor * tf.gather(values, 0)
+        )
+        is_first = np.arange(KEPT) == 0
+        is_first = is_first.reshape([KEPT] + [1] * (values.shape.rank - 1))
+        return tf.where(is_first, chosen, values)
 
     return {
         "path_steps": first("path_steps", 1),
@@ -48,7 +54,7 @@ def away_from_saddle(found, gradient, radius):
     """Steps along a direction of negative curvature; none without one."""
     direction = found.direction
     length = tf.norm(direction)
-    slope = tf.tensordot(gradient, direction, 1)
+    slope = dot(gradient, direction)
     # Downhill, or either way where there is no slope.
     sign = tf.where(slope > 0, -tf.ones_like(slope), tf.ones_like(slope))
     scale = tf.where(

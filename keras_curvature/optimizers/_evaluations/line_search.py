@@ -4,25 +4,25 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature.optimizers._evaluations.safeguarded_step import (
+    SHRINKAGE,
+    Interval,
+    Point,
+    case_of,
+    safeguarded_step,
+    select,
+    tilted,
+    updated_interval,
+)
+
 CONTINUE, ACCEPT, FAIL = 0, 1, 2
 
-# Moré and Thuente, section 4: a bracket that shrank by less than this factor
-# over two evaluations is bisected.
-_SHRINKAGE = 0.66
 # Without a bracket the next step lies this many steps further out.
 _EXTRAPOLATION = (1.1, 4.0)
 _SMALLEST_BRACKET = 1e-4
 # In units of the first trial: a step length has the unit weight² / loss, and
 # the path must not depend on that of the loss.
 _LARGEST_STEP = 1e10
-
-
-class Point(NamedTuple):
-    """Loss and slope along the direction at one step length."""
-
-    step: tf.Tensor
-    loss: tf.Tensor
-    slope: tf.Tensor
 
 
 class Search(NamedTuple):
@@ -122,7 +122,7 @@ def advance(search, loss, slope, rules, noise):
     search = search._replace(evaluations=search.evaluations + 1)
     trial = Point(search.step, loss, slope)
     is_finite = tf.math.is_finite(loss) & tf.math.is_finite(slope)
-    after = _select(is_finite, _narrow(search, trial, rules), _shorten(search))
+    after = select(is_finite, _narrow(search, trial, rules), _shorten(search))
     is_accepted = is_finite & _is_satisfied(search, trial, rules, noise)
     is_spent = after.evaluations >= rules.evaluations
     return after, tf.where(
@@ -182,16 +182,13 @@ def _narrow(search, trial, rules):
         slope,
         0.0,
     )
-    low, high, bracketed, step = _safeguarded_step(
-        _tilted(search.low, tilt),
-        _tilted(search.high, tilt),
-        _tilted(trial, tilt),
-        search.bracketed > 0,
-        *_bounds(search),
-    )
-    low, high = _tilted(low, -tilt), _tilted(high, -tilt)
+    interval = Interval(search.low, search.high, trial, search.bracketed > 0)
+    without_slope = tilted(interval, tilt)
+    case = case_of(without_slope)
+    step = safeguarded_step(without_slope, case, *_bounds(search))
+    low, high, bracketed = updated_interval(interval, case)
     width = tf.abs(high.step - low.step)
-    slow = bracketed & (width >= _SHRINKAGE * search.previous_width)
+    slow = bracketed & (width >= SHRINKAGE * search.previous_width)
     step = tf.where(slow, low.step + (high.step - low.step) / 2, step)
     return search._replace(
         low=low,
@@ -214,88 +211,4 @@ def _bounds(search):
     return (
         tf.where(bracketed, tf.minimum(low, high), nearest),
         tf.where(bracketed, tf.maximum(low, high), furthest),
-    )
-
-
-def _safeguarded_step(low, high, trial, bracketed, smallest, largest):
-    """Section 4: interpolates, and updates the interval of uncertainty."""
-    higher = trial.loss > low.loss
-    turned = ~higher & (trial.slope * low.slope < 0)
-    flatter = ~higher & ~turned & (tf.abs(trial.slope) <= tf.abs(low.slope))
-    bound = tf.where(trial.step > low.step, largest, smallest)
-
-    cubic = _cubic_minimizer(low, trial)
-    secant = _secant_minimizer(low, trial)
-    # Case 1: the minimum lies between, close to the lower end.
-    quadratic = _quadratic_minimizer(low, trial)
-    first = tf.where(
-        tf.abs(cubic - low.step) < tf.abs(quadratic - low.step),
-        cubic,
-        (cubic + quadratic) / 2,
-    )
-    # Case 2: it lies between, since the slope changed its sign.
-    cubic_is_further = tf.abs(cubic - trial.step) > tf.abs(secant - trial.step)
-    second = tf.where(cubic_is_further, cubic, secant)
-    # Case 3: the slope decreased. A cubic without a minimum beyond the trial
-    # says nothing.
-    beyond = (cubic - trial.step) * (trial.step - low.step) > 0
-    cubic = tf.where(beyond & tf.math.is_finite(cubic), cubic, bound)
-    cubic_is_further = tf.abs(cubic - trial.step) > tf.abs(secant - trial.step)
-    third = tf.where(cubic_is_further == bracketed, secant, cubic)
-    limit = trial.step + _SHRINKAGE * (high.step - trial.step)
-    limited = tf.where(
-        trial.step > low.step,
-        tf.minimum(limit, third),
-        tf.maximum(limit, third),
-    )
-    third = tf.where(
-        bracketed, limited, tf.clip_by_value(third, smallest, largest)
-    )
-    # Case 4: the slope did not decrease.
-    fourth = tf.where(bracketed, _cubic_minimizer(trial, high), bound)
-
-    step = tf.where(
-        higher,
-        first,
-        tf.where(turned, second, tf.where(flatter, third, fourth)),
-    )
-    step = tf.where(tf.math.is_finite(step), step, (low.step + trial.step) / 2)
-    high = _select(higher, trial, _select(turned, low, high))
-    low = _select(higher, low, trial)
-    return low, high, bracketed | higher | turned, step
-
-
-def _cubic_minimizer(a, b):
-    """Minimizer of the cubic with the values and slopes of both points."""
-    theta = 3 * (a.loss - b.loss) / (b.step - a.step) + a.slope + b.slope
-    scale = tf.maximum(
-        tf.abs(theta), tf.maximum(tf.abs(a.slope), tf.abs(b.slope))
-    )
-    radicand = (theta / scale) ** 2 - (a.slope / scale) * (b.slope / scale)
-    gamma = scale * tf.sqrt(tf.maximum(radicand, 0.0))
-    gamma = tf.where(b.step < a.step, -gamma, gamma)
-    ratio = (gamma - a.slope + theta) / (2 * gamma - a.slope + b.slope)
-    return a.step + ratio * (b.step - a.step)
-
-
-def _quadratic_minimizer(a, b):
-    """Minimizer of the parabola with both values and the first slope."""
-    chord = (b.loss - a.loss) / (b.step - a.step)
-    return a.step + a.slope / (a.slope - chord) / 2 * (b.step - a.step)
-
-
-def _secant_minimizer(a, b):
-    """Minimizer of the parabola with both slopes."""
-    return b.step + b.slope / (b.slope - a.slope) * (a.step - b.step)
-
-
-def _tilted(point, slope):
-    return point._replace(
-        loss=point.loss - slope * point.step, slope=point.slope - slope
-    )
-
-
-def _select(condition, chosen, other):
-    return tf.nest.map_structure(
-        lambda a, b: tf.where(condition, a, b), chosen, other
     )

@@ -19,6 +19,7 @@ from keras_curvature.optimizers._evaluations.state import (
     CHOOSE,
     TRIAL,
     VERIFY,
+    select,
     shapes_of_line_search,
 )
 from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
@@ -40,85 +41,99 @@ class LineSearchSolver(ReverseCommunication):
         """After a trial: the next one on the line, or the line's end."""
         before = line_search.unpack(state["search"])
         rounding = rounding_error(state)
-        slope = dot(evaluation.gradient, state["direction"])
-        reduction = reduction_of(
-            state["loss"] - evaluation.loss,
-            -before.step * before.origin.slope,
-            before.step * before.origin.slope,
-            before.step * slope,
-            rounding,
+        after, outcome, is_noise = self._searched(
+            state, evaluation, before, rounding
         )
-        loss = state["loss"] - reduction.value
-        after, outcome = line_search.advance(
-            before, loss, slope, self.rules, rounding
-        )
-        # Of noise a step has to make the gradient smaller, to lead on to longer
-        # ones, or to be one of a few.
-        is_useful = where(
-            outcome == line_search.ACCEPT,
-            is_record(state, evaluation.gradient) | may_stall(state),
-            (outcome == line_search.CONTINUE) & (after.step > before.step),
-        )
-        is_futile = reduction.is_noise & ~is_useful
-        outcome = where(is_futile, line_search.FAIL, outcome)
+        low = after.low
         state = state | {
             "search": line_search.pack(after),
             "low_gradient": tf.where(
-                after.low.step == before.step,
+                low.step == before.step,
                 evaluation.gradient,
                 state["low_gradient"],
             ),
         }
-
-        def proceed():
-            return state | {"trial": self._on_line(state, after.step)}
-
-        def accept_trial():
-            return self._accepted(
-                state,
-                before.step,
-                evaluation.loss,
-                evaluation.gradient,
-                reduction.is_noise,
-            )
-
-        def fail():
-            low = after.low
-            return tf.cond(
-                low.loss < state["loss"] - rounding,
-                lambda: self._accepted(
-                    state, low.step, low.loss, state["low_gradient"], False
-                ),
-                lambda: self._given_up(state),
-            )
-
-        return tf.cond(
-            outcome == line_search.CONTINUE,
-            proceed,
-            lambda: tf.cond(outcome == line_search.ACCEPT, accept_trial, fail),
+        goes_on = outcome == line_search.CONTINUE
+        is_accepted = outcome == line_search.ACCEPT
+        # A search that failed ends at its best step, if it has a better one.
+        is_better = ~goes_on & (low.loss < state["loss"] - rounding)
+        end = select(
+            is_accepted,
+            {
+                "step": before.step,
+                "loss": evaluation.loss,
+                "gradient": evaluation.gradient,
+            },
+            {
+                "step": low.step,
+                "loss": low.loss,
+                "gradient": state["low_gradient"],
+            },
+        )
+        point = self._on_line(state, tf.where(goes_on, after.step, end["step"]))
+        taken = self._taken(state, point, end, is_noise & is_accepted)
+        return select(
+            goes_on,
+            state | {"trial": point},
+            select(is_accepted | is_better, taken, self._given_up(state)),
         )
 
-    def _accepted(self, state, step_length, loss, gradient, is_noise):
-        """The state after the step of this length was taken."""
-        point = self._on_line(state, step_length)
-        step = point - state["point"]
-        learned = self.quasi_newton.update(
-            state,
-            step,
-            gradient - state["gradient"],
-            tf.cast(step_length, step.dtype),
-            state["gradient"],
+    def _searched(self, state, evaluation, search, rounding):
+        """The search after a trial, its outcome, and whether that is noise."""
+        slope = dot(evaluation.gradient, state["direction"])
+        expected = search.step * search.origin.slope
+        reduction = reduction_of(
+            state["loss"] - evaluation.loss,
+            -expected,
+            expected,
+            search.step * slope,
+            rounding,
         )
+        loss = state["loss"] - reduction.value
+        after, outcome = line_search.advance(
+            search, loss, slope, self.rules, rounding
+        )
+        # Of noise a step has to make the gradient smaller, to lead on to longer
+        # ones, or to be one of a few.
+        is_useful = tf.where(
+            outcome == line_search.ACCEPT,
+            is_record(state, evaluation.gradient) | may_stall(state),
+            (outcome == line_search.CONTINUE) & (after.step > search.step),
+        )
+        is_futile = reduction.is_noise & ~is_useful
+        outcome = where(is_futile, line_search.FAIL, outcome)
+        return after, outcome, reduction.is_noise
+
+    def _taken(self, state, point, end, is_noise):
+        """The state after the step to the end of the line was taken."""
         after = accept(
-            state, point, loss, gradient, self.loss_tolerance, is_noise
+            state,
+            point,
+            end["loss"],
+            end["gradient"],
+            self.loss_tolerance,
+            is_noise,
         )
-        moved = {"step_length": step_length, "moved": norm(step)}
-        return after | learned | moved
+        moved = norm(point - state["point"])
+        return after | {"step_length": end["step"], "moved": moved}
 
     def _given_up(self, state):
         """No step is better: forget, or see why with nothing to forget."""
         phase = where(_is_steepest(state), VERIFY, CHOOSE, state["phase"])
-        return state | self.quasi_newton.forget(state) | {"phase": phase}
+        return state | self.forget(state) | {"phase": phase}
+
+    def learn(self, before, after):
+        step = after["point"] - before["point"]
+        return self.quasi_newton.update(
+            before,
+            step,
+            after["gradient"] - before["gradient"],
+            tf.cast(after["step_length"], step.dtype),
+            before["gradient"],
+        )
+
+    def forget(self, state):
+        return self.quasi_newton.forget(state)
 
     def choose(self, state, evaluation):
         """The next line and the first trial on it, unless converged."""
@@ -127,11 +142,7 @@ class LineSearchSolver(ReverseCommunication):
         slope = dot(gradient, direction)
         # Rounding can turn the direction uphill.
         is_downhill = (slope < 0) & tf.math.is_finite(slope)
-        forgotten = self.quasi_newton.forget(state)
-        state = state | {
-            name: tf.where(is_downhill, state[name], nothing)
-            for name, nothing in forgotten.items()
-        }
+        state = select(is_downhill, state, state | self.forget(state))
         state["direction"] = tf.where(is_downhill, direction, -gradient)
         slope = tf.where(is_downhill, slope, -dot(gradient, gradient))
         search = line_search.start(state["loss"], slope, _first_step(state))

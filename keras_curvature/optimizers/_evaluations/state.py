@@ -3,7 +3,8 @@
 The state is a dict of tensors, one for each variable of the optimizer. Here
 stand the names of all of them, with the shape and the dtype; what a
 quasi-Newton direction remembers stands with the direction. `reset()` makes all
-of them 0, and the next evaluation begins a run.
+of them 0, and the next evaluation begins a run. A new run makes scalars 0; of
+vectors it sets those of the run, and has its method forget its own.
 """
 
 import tensorflow as tf
@@ -17,12 +18,14 @@ from keras_curvature.optimizers.stop_reason import RUNNING
 START, CONFIRM, TRIAL, VERIFY = range(4)
 # Not an evaluation: the next trial is still to be chosen.
 CHOOSE = 4
+# The accepted point on other data, of which the solver was told.
+RENEW = 5
 
 
 def shapes_of_run(size, dtype, variables):
     """For every method."""
     return {
-        # One of the five phases above.
+        # One of the phases above.
         "phase": ((), "int64"),
         # The code of the `StopReason`, 0 while the run goes on.
         "status": ((), "int64"),
@@ -107,3 +110,46 @@ def next_weights(state):
     """The weights that the next evaluation is to see."""
     is_trial = (state["phase"] == TRIAL) & (state["status"] == RUNNING)
     return tf.where(is_trial, state["trial"], state["point"])
+
+
+def select(condition, yes, no, common=None):
+    """The one state where the condition holds, else the other.
+
+    Args:
+        condition: Scalar bool tensor.
+        yes: Dict of tensors.
+        no: Dict of tensors with the same keys.
+        common: A state that `yes` was made from. What it has still of that
+            is taken from `no`. Defaults to `no`.
+    """
+    common = no if common is None else common
+    return {
+        name: no[name]
+        if tensor is common[name]
+        else tf.where(condition, tensor, no[name])
+        for name, tensor in yes.items()
+    }
+
+
+def changed_where(condition, state, change):
+    """What `change()` makes of a state where the condition holds.
+
+    Only what is changed passes the branches.
+
+    Args:
+        condition: Scalar bool tensor.
+        state: Dict of tensors.
+        change: Callable that returns a dict of tensors, some of the state's.
+
+    Returns:
+        Dict of the keys that may have changed.
+    """
+    names = []
+
+    def changed():
+        after = change()
+        names[:] = [n for n, t in after.items() if t is not state[n]]
+        return {name: after[name] for name in names}
+
+    # The first branch is traced first.
+    return tf.cond(condition, changed, lambda: {n: state[n] for n in names})

@@ -27,6 +27,7 @@ from keras_curvature.optimizers._evaluations.run import accept
 from keras_curvature.optimizers._evaluations.state import (
     TRIAL,
     VERIFY,
+    select,
     shapes_of_trust_region,
 )
 from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
@@ -69,25 +70,16 @@ class TrustRegionSolver(ReverseCommunication):
             ),
             "accepted": tf.cast(is_accepted, tf.int64),
         }
-        return tf.cond(
+        return select(
             is_accepted,
-            lambda: self._accepted(state, evaluation, reduction.is_noise),
-            lambda: self._rejected(state, is_hopeless),
+            accept(
+                state,
+                *evaluation[:3],
+                self.loss_tolerance,
+                reduction.is_noise,
+            ),
+            self._rejected(state, is_hopeless),
         )
-
-    def _accepted(self, state, evaluation, is_noise):
-        weights, loss, gradient = evaluation[:3]
-        learned = self._learned(
-            state, weights - state["point"], gradient - state["gradient"]
-        )
-        after = accept(
-            state, weights, loss, gradient, self.loss_tolerance, is_noise
-        )
-        return after | learned
-
-    def _learned(self, state, step, change):
-        """What a method keeps of an accepted step, as a dict of its keys."""
-        return {}
 
     def _rejected(self, state, is_hopeless):
         after = state | shortened(state)

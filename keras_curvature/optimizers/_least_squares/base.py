@@ -11,6 +11,10 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature.autodiff.variables import (
+    created_outside_of_traces,
+    set_to_zero,
+)
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
     check_all_known,
@@ -100,6 +104,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         self.mini_batches = checked_flag("mini_batches", mini_batches)
         self._has_warned = False
 
+    @created_outside_of_traces()
     def build(self, variables):
         if self.built:
             return
@@ -201,9 +206,15 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
 
     def reset(self):
         if self.built:
-            for variable in self._state.values():
-                variable.assign(tf.zeros_like(variable.value))
+            set_to_zero(self._state.values())
         self._has_warned = False
+
+    def announce_new_data(self):
+        if not self.built or not self._state["steps"].numpy():
+            return
+        set_to_zero(self._state[name] for name in ("status", "repeats"))
+        # This change is meant: it counts for no warning.
+        self._state["changed_batches"].assign_sub(1)
 
     def raise_on_error(self):
         try:

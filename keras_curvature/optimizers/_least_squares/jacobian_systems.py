@@ -50,12 +50,14 @@ def jacobian_system(objective, variables, solver, slice_size, dtype):
 
 def _dual_equations(objective, variables):
     """`jacobian_system` with all rows at once."""
-    form = objective.form
-    columns, is_mixed = _columns(
-        objective, variables, objective.inputs, objective.outputs, form
-    )
-    residuals = tf.reshape(form.residuals, (-1,))
-    return DualEquations.from_rows(_joined(columns), residuals), is_mixed
+    rows, is_mixed = [], tf.constant(False)
+    for part in objective.parts:
+        columns, is_mixed_here = _columns(objective, variables, *part)
+        rows.append(_joined(columns))
+        is_mixed |= is_mixed_here
+    matrix = rows[0] if len(rows) == 1 else tf.concat(rows, axis=0)
+    residuals = tf.reshape(objective.form.residuals, (-1,))
+    return DualEquations.from_rows(matrix, residuals), is_mixed
 
 
 def _summed(objective, variables, empty, slice_size):

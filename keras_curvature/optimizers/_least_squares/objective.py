@@ -7,6 +7,12 @@ import tensorflow as tf
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
 from keras_curvature.losses.term import keep_masks
 from keras_curvature.optimizers._common.flattening import Flattening
+from keras_curvature.optimizers._least_squares.point_sets import (
+    JointForm,
+    Part,
+    PointSets,
+    are_several,
+)
 from keras_curvature.optimizers._least_squares.refusals import (
     refuse_unknown_sizes,
 )
@@ -25,13 +31,16 @@ class Objective:
     Attributes:
         inputs: The inputs of the batch.
         weights: Tensor of shape `(n,)`, all weights at the start.
-        outputs: Tensor of shape `(batch, m)`, the outputs that have a loss.
+        outputs: Tensor of shape `(batch, m)`, the outputs that have a loss;
+            `(rows, 1)` where their numbers of samples differ.
         loss: Scalar tensor, L at the start, with the penalty.
         loss_rounding: Scalar tensor, by how much two evaluations of L at the
             same weights may differ.
         rounding: Scalar tensor, the rounding error of `reduction`.
         form: `GaussNewtonForm` at the start, without the penalty.
         penalty: As given.
+        parts: List of `Part`s, the samples whose Jacobians are taken
+            together: one where all outputs have the same number of samples.
     """
 
     def __init__(self, step, variables, penalty=None):
@@ -47,8 +56,23 @@ class Objective:
         terms, loss, gradients = _loss_and_gradients(step, outputs)
         self._indices = _indices([term.output for term in terms], outputs)
         self.loss = self._with_penalty(loss, self.weights)
-        self.form = gauss_newton_form(terms, gradients)
-        self.outputs = self._select(outputs)
+        sources = [term.output for term in terms]
+        self._sets = None
+        if are_several(step.inputs, sources):
+            self._sets = PointSets(step.inputs, sources)
+            forms = self._sets.forms(terms, gradients)
+            self.form = JointForm(forms)
+            self.outputs = self._select(outputs)
+            self.parts = [
+                Part(inputs, self._sets.rows(index, sources), form)
+                for index, (inputs, form) in enumerate(
+                    zip(self._sets.inputs(), forms, strict=True)
+                )
+            ]
+        else:
+            self.form = gauss_newton_form(terms, gradients)
+            self.outputs = self._select(outputs)
+            self.parts = [Part(step.inputs, self.outputs, self.form)]
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
         epsilon = np.finfo(self.weights.dtype.as_numpy_dtype).eps
         self.rounding = (
@@ -70,9 +94,23 @@ class Objective:
         """The inverse of `flatten`."""
         return self._flattening.unflatten(vector)
 
+    @property
+    def width(self):
+        """The most outputs that a sample has."""
+        return max(part.outputs.shape[1] for part in self.parts)
+
     def outputs_of(self, inputs):
-        """The outputs that have a loss, shape `(batch, m)`."""
-        return self._select(self._step.forward(inputs))
+        """The outputs that have a loss, in the shape of `outputs`.
+
+        Args:
+            inputs: The inputs of the batch or of other samples; or samples of
+                one of the `parts`, whose outputs it has then.
+        """
+        if self._sets is None or inputs is self.inputs:
+            return self._select(self._step.forward(inputs))
+        inputs, index = self._sets.pack(inputs)
+        flat = keras.tree.flatten(self._step.forward(inputs))
+        return self._sets.rows(index, [flat[i] for i in self._indices])
 
     def reduction(self, step):
         """L(w) − L(w + step); leaves the model at w + step.
@@ -131,6 +169,8 @@ class Objective:
 
     def _joined(self, tensors):
         """Tensors of shape `(batch, ...)` as one of shape `(batch, m)`."""
+        if self._sets is not None:
+            return self._sets.column(tensors)
         return tf.concat(
             [tf.reshape(t, (-1, int(np.prod(t.shape[1:])))) for t in tensors],
             axis=1,

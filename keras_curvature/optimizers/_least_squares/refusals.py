@@ -87,13 +87,6 @@ def refuse_unknown_sizes(outputs):
                 "let the model return a fixed number of values (a pooling or "
                 "flattening layer)."
             )
-    sizes = {o.shape[0] for o in keras.tree.flatten(outputs)} - {None}
-    if len(sizes) > 1:
-        raise ValueError(
-            "The outputs must have one batch axis in common. Received: "
-            f"outputs for {', '.join(map(str, sorted(sizes)))} samples. Repeat "
-            "the shorter ones, with a sample_weight of 0."
-        )
 
 
 def _reason_to_refuse(layer, may_mix_samples):

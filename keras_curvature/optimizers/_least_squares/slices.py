@@ -10,31 +10,39 @@ def sum_over_slices(add, empty, objective, slice_size):
         add: Callable that maps `(total, inputs, outputs, form)` of some
             samples to the total with them.
         empty: Nested structure of tensors, the total without samples.
-        objective: `Objective`.
+        objective: `Objective`, for its `parts`.
         slice_size: Int, the most samples to add at once.
     """
+    total = empty
+    for part in objective.parts:
+        total = _sum_over_part(add, total, part, slice_size)
+    return total
+
+
+def _sum_over_part(add, empty, part, slice_size):
+    """The sum over the samples of one `Part`."""
 
     def whole():
-        return add(empty, objective.inputs, objective.outputs, objective.form)
+        return add(empty, part.inputs, part.outputs, part.form)
 
     def by_slices():
-        return _loop_over_slices(add, empty, objective, slice_size)
+        return _loop_over_slices(add, empty, part, slice_size)
 
-    samples = objective.form.residuals.shape[0]
+    samples = part.form.residuals.shape[0]
     if samples is None:
         # A while loop of one iteration takes a third longer than no loop.
-        samples = tf.shape(objective.form.residuals)[0]
+        samples = tf.shape(part.form.residuals)[0]
         return tf.cond(samples <= slice_size, whole, by_slices)
     return whole() if samples <= slice_size else by_slices()
 
 
-def _loop_over_slices(add, empty, objective, slice_size):
+def _loop_over_slices(add, empty, part, slice_size):
     """The sum where there are several slices.
 
     All have `slice_size` samples, so that XLA can compile the loop: the last
     is filled up with the last sample, whose residuals and scale are set to 0.
     """
-    form = objective.form
+    form = part.form
     samples = tf.shape(form.residuals)[0]
 
     def add_slice(start, total):
@@ -43,7 +51,7 @@ def _loop_over_slices(add, empty, objective, slice_size):
         positions = tf.minimum(positions, samples - 1)
         inputs, outputs = tf.nest.map_structure(
             lambda t: tf.gather(t, positions),
-            (objective.inputs, objective.outputs),
+            (part.inputs, part.outputs),
         )
         total = add(total, inputs, outputs, form.gather(positions, is_within))
         return start + slice_size, total

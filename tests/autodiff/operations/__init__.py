@@ -8,6 +8,7 @@ from tests.autodiff.operations import (
     arrays,
     elementwise,
     images,
+    keras_ops,
     lists,
     matrices,
     reductions,
@@ -30,5 +31,6 @@ SUBJECTS = {
         lists,
         single_precision,
         types,
+        keras_ops,
     )
 }

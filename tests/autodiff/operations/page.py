@@ -3,6 +3,7 @@
 import pathlib
 import textwrap
 
+import keras
 import tensorflow as tf
 
 from keras_curvature.autodiff.repairs.table import (
@@ -18,7 +19,7 @@ _HEAD = f"""# Second derivatives of TensorFlow operations
 What `exact_derivatives`, `hessian_vector_product` and `GradientGraph` make of
 the differentiable operations of TensorFlow, at ordinary points and where
 entries are zero, tie, repeat, overflow or are absent. Measured on TensorFlow
-{tf.__version__} and written by
+{tf.__version__} with Keras {keras.__version__} and written by
 
     export KERAS_CURVATURE_TABLE=write
     pytest tests/autodiff/test_operations_table.py
@@ -34,10 +35,14 @@ this package steps by.
 
 Where an operation has a kink (a maximum or a sort at ties, `abs`, `relu` and
 `norm` at zero, equal eigenvalues) it has no second derivative, and TensorFlow's
-is that of one side. `tf.numpy_function` is a constant to every tape; graphs
-refuse it. TensorFlow's first gradient, and all after it, leaves out the
-`constant_values` of `pad`, and the mean and the variance that a fused batch
-normalization is given at inference.
+is that of one side, or of neither: the slope of `abs` at zero is taken as zero.
+What is smooth only as a whole loses its second derivative there, such as
+`abs(x) ** 2` and `keras.ops.hypot` where an argument is zero.
+
+`tf.numpy_function` is a constant to every tape; graphs refuse it. TensorFlow's
+first gradient, and all after it, leaves out the `constant_values` of `pad`, and
+the mean and the variance that a fused batch normalization is given at
+inference.
 """
 
 
@@ -59,13 +64,14 @@ def section(title, statuses):
     return "\n".join(lines) + "\n"
 
 
-def render(measured, covered, excluded):
+def render(measured, covered, excluded, of_keras):
     """The whole page.
 
     Args:
         measured: Dict that maps each subject to the statuses of its rows.
         covered: Integer, how many types of operations the rows hold.
         excluded: Dict that maps each reason to a list of such types.
+        of_keras: Dict that maps each reason to functions of `keras.ops`.
     """
     sections = [section(title, rows) for title, rows in measured.items()]
     return "\n".join(
@@ -73,7 +79,8 @@ def render(measured, covered, excluded):
             _HEAD,
             _counts(measured, covered, sum(map(len, excluded.values()))),
             *sections,
-            _exclusions(excluded),
+            _exclusions("Types of operations", excluded),
+            _exclusions("Functions of `keras.ops`", of_keras),
         ]
     )
 
@@ -95,11 +102,11 @@ def _counts(measured, covered, excluded):
     return textwrap.fill(text, 80) + "\n"
 
 
-def _exclusions(excluded):
+def _exclusions(kind, excluded):
     lines = [
-        "## Without a row",
+        f"## {kind} without a row",
         "",
-        "| Why | Types of operations |",
+        f"| Why | {kind} |",
         "|---|---|",
     ]
     for reason, names in excluded.items():

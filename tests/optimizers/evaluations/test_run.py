@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_curvature.optimizers._evaluations import run
 from keras_curvature.optimizers._evaluations.evaluation import Evaluation
+from keras_curvature.optimizers._evaluations.method import Method
 from keras_curvature.optimizers._evaluations.state import (
     CHOOSE,
     CONFIRM,
@@ -19,7 +20,7 @@ from keras_curvature.optimizers._evaluations.state import (
 from keras_curvature.optimizers.stop_reason import StopReason
 
 
-class Stepping:
+class Stepping(Method):
     """Tries w + 1; takes it where the loss falls, and gives up otherwise."""
 
     loss_tolerance = 0.0

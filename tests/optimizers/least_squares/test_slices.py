@@ -30,11 +30,12 @@ class Total(NamedTuple):
 
 def total_of(inputs, residuals, slice_size):
     """Σ residual·(input, output), with outputs of twice the inputs."""
-    objective = types.SimpleNamespace(
+    part = types.SimpleNamespace(
         inputs=inputs,
         outputs=2 * inputs["x"],
         form=Form(residuals),
     )
+    objective = types.SimpleNamespace(parts=[part])
 
     def add(total, inputs, outputs, form):
         assert isinstance(total, Total)

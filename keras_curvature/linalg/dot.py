@@ -1,0 +1,27 @@
+"""Products of vectors and matrices, one operation each.
+
+`tf.tensordot` and `tf.linalg.matvec` make up to ten of them, which take longer
+to trace than to compute.
+"""
+
+import tensorflow as tf
+
+
+def dot(a, b):
+    """aᵀb, for tensors of shape (n,)."""
+    return tf.raw_ops.Einsum(inputs=[a, b], equation="i,i->")
+
+
+def matvec(a, b):
+    """A b, for tensors of shapes (m, n) and (n,)."""
+    return tf.raw_ops.Einsum(inputs=[a, b], equation="ij,j->i")
+
+
+def combination(a, b):
+    """Aᵀb, for tensors of shapes (m, n) and (m,)."""
+    return tf.raw_ops.Einsum(inputs=[a, b], equation="ij,i->j")
+
+
+def outer_products(a, b):
+    """A Bᵀ, for tensors of shapes (m, n) and (k, n)."""
+    return tf.raw_ops.Einsum(inputs=[a, b], equation="in,jn->ij")

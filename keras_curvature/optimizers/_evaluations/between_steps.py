@@ -1,0 +1,131 @@
+"""What happens to a solver and its model between two steps."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+from keras_curvature.autodiff.variables import set_to_zero
+from keras_curvature.optimizers._evaluations.outcomes import REWRITES
+from keras_curvature.optimizers._evaluations.state import (
+    RENEW,
+    START,
+    next_weights,
+)
+from keras_curvature.optimizers.solver import Solver, SolverError, number
+from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
+
+
+class BetweenSteps(Solver):
+    """The part of `ReverseCommunication` that its model and user call.
+
+    Between two steps the model has the weights of the next trial. Reads and
+    writes `self._state`, the variables of the run.
+    """
+
+    def raise_on_error(self):
+        try:
+            super().raise_on_error()
+        except SolverError as error:
+            # Told once: a further step begins a new run.
+            self._state["resumed"].assign(1)
+            if error.reason is not StopReason.WEIGHTS_REWRITTEN:
+                raise
+            counts = keras.ops.convert_to_numpy(self._state["rewritten"])
+            names = [
+                variable.path
+                for variable, count in zip(
+                    self._trainable_variables, counts, strict=True
+                )
+                if count >= REWRITES
+            ]
+            raise SolverError(
+                f"{error} Received: other values of {', '.join(names)}.",
+                error.reason,
+            ) from None
+
+    def reset(self):
+        if self.built:
+            set_to_zero(self._state.values())
+            self._reported = (0, 0)
+
+    def announce_new_data(self):
+        if not self._has_begun():
+            return
+        self._put(self._state["point"])
+        for name, value in {"phase": RENEW, "status": RUNNING}.items():
+            self._state[name].assign(value)
+        if self.gradient_accumulation_steps:
+            names = ("batches", "accumulated_loss", "accumulated_gradient")
+            set_to_zero(self._state[name] for name in names)
+        # What the model has now is no choice of the user's.
+        self._state["resumed"].assign(0)
+
+    def restore_accepted_point(self):
+        """Gives the model the best point that was accepted.
+
+        Between two steps the model has the weights of the next trial. The
+        next step sees the difference: it spends its evaluation on the
+        accepted point, and goes on from the trial if the loss is the same.
+        """
+        if self._has_begun():
+            self._put(self._state["point"])
+
+    def restore_trial(self):
+        """Gives the model the weights that the next step is to evaluate.
+
+        After `finalize_variable_values` that is the accepted point, where the
+        next step sees whether the loss is still the same.
+        """
+        if self._has_begun() and not number(self._state["resumed"]):
+            state = {
+                name: tf.convert_to_tensor(self._state[name])
+                for name in ("phase", "status", "trial", "point")
+            }
+            self._put(next_weights(state))
+
+    def _has_begun(self):
+        return self.built and number(self._state["phase"]) != START
+
+    def _put(self, vector):
+        parts = self._flattening.unflatten(tf.convert_to_tensor(vector))
+        for variable, part in zip(
+            self._trainable_variables, parts, strict=True
+        ):
+            variable.assign(part)
+
+    def finalize_variable_values(self, var_list):
+        if not self.built:
+            return
+        self._state["resumed"].assign(1)
+        super().finalize_variable_values(var_list)
+        self._warn_of_evaluations()
+
+    def _warn_of_evaluations(self):
+        """Of a `fit` that cannot do what it was meant to do."""
+        counts = tuple(
+            int(number(self._state[name]))
+            for name in ("evaluations", "non_finite_evaluations")
+        )
+        made, bad = (
+            count - before
+            for count, before in zip(counts, self._reported, strict=True)
+        )
+        self._reported = counts
+        if self.stop_reason is None and made <= 1:
+            warnings.warn(
+                f"{self.name}: this `fit` made one evaluation, which cannot "
+                "go beyond the accepted point. Use more epochs in one `fit`, "
+                "or `train_on_batch`.",
+                stacklevel=4,
+            )
+        if bad > 0:
+            warnings.warn(
+                f"{self.name}: {bad} of {made} evaluations were not finite "
+                "and were taken for steps that are too long. Unless the loss "
+                "has such points, look for NaN in the data.",
+                stacklevel=4,
+            )
+
+    # Both counts as they stood after the last `fit`.
+    _reported = (0, 0)
