@@ -50,8 +50,7 @@ class EigenvalueCorrection(InverseFactors):
         values_g, right = tf.linalg.eigh(state["outputs"])
         products = tf.maximum(values_a, 0)[:, :, None]
         products *= tf.maximum(values_g, 0)[:, None, :]
-        moments = state["eigenvalues"]
-        moments += (squares - moments) * rate
+        moments = (1 - rate) * state["eigenvalues"] + rate * squares
         turned = tf.matmul(state["basis_inputs"], left, transpose_a=True)
         turned_g = tf.matmul(state["basis_outputs"], right, transpose_a=True)
         moments = tf.matmul(tf.square(turned), moments, transpose_a=True)

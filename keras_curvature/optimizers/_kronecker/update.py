@@ -116,8 +116,9 @@ class _Update:
         values = {name: tf.convert_to_tensor(v) for name, v in state.items()}
         rate = tf.cast(rate, a.dtype)
         new = dict(values)
-        new["inputs"] += (a - new["inputs"]) * rate
-        new["outputs"] += (g - new["outputs"]) * rate
+        # So written, nothing is left of what preceded the first.
+        new["inputs"] = (1 - rate) * new["inputs"] + rate * a
+        new["outputs"] = (1 - rate) * new["outputs"] + rate * g
         measured = [new["inputs"], new["outputs"]]
         if squares is not None:
             measured.append(squares)
