@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from keras_curvature.optimizers import SecondOrderGradient
 from tests.optimizers.contract.helpers import (
+    CLASSES,
     ERRORS,
     OPTIMIZERS,
     REFUSED,
-    CLASSES,
     made,
     shared,
     takes,
