@@ -8,7 +8,10 @@ import tensorflow as tf
 from keras_curvature._casting import cast
 from keras_curvature._random import Draws
 from keras_curvature.autodiff.curvature_of import not_recorded
-from keras_curvature.autodiff.variables import variable_name
+from keras_curvature.autodiff.variables import (
+    created_outside_of_traces,
+    variable_name,
+)
 from keras_curvature.operators.kronecker.estimate import FactorEstimate
 from keras_curvature.operators.kronecker.plan import kronecker_plan
 from keras_curvature.optimizers._common.arguments import (
@@ -64,7 +67,11 @@ class KroneckerOptimizer(
     def build(self, variables):
         if self.built:
             return
-        variables = list(variables)
+        # What follows is too long to be traced twice.
+        with created_outside_of_traces():
+            self._build(list(variables))
+
+    def _build(self, variables):
         super().build(variables)
         self._build_skipping()
         self._momentums = [

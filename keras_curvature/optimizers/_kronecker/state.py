@@ -5,6 +5,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.operators.kronecker.estimate import factor_dtype
 from keras_curvature.operators.kronecker.layout import Block
 
@@ -43,7 +44,7 @@ class HoldsFactors:
         if self._blocks is not None:
             return
         self._factors = []
-        with tf.init_scope():
+        with created_outside_of_traces():
             for number, block in enumerate(blocks):
                 variable = self._trainable_variables[block.kernel]
                 self._factors.append(
