@@ -140,6 +140,11 @@ class KroneckerOptimizer(
         )
         return estimate, [numbers[own[b.kernel]] for b in plan.blocks]
 
+    def _undone_variables(self):
+        # Not the factors: none but good ones are taken, before the step.
+        factors = {id(v) for state in self._factors for v in state.values()}
+        return [v for v in super()._undone_variables() if id(v) not in factors]
+
     def _warn_of_diagonals(self, plan, variables):
         names = [
             variable_name(variables[block.kernel])
@@ -190,13 +195,15 @@ class KroneckerOptimizer(
         return [d * tf.cast(factor, d.dtype) for d in directions]
 
     def _shortening(self, grads, directions, learning_rate):
+        """The factor of all directions that keeps them in the bound."""
+        dtype = self._factors[0]["inputs"].dtype
         slope = tf.add_n(
             [
-                tf.reduce_sum(tf.cast(g, "float32") * tf.cast(d, "float32"))
+                tf.reduce_sum(tf.cast(g, dtype) * tf.cast(d, dtype))
                 for g, d in zip(grads, directions, strict=True)
             ]
         )
-        divergence = slope * tf.square(cast(learning_rate, "float32"))
+        divergence = slope * tf.square(cast(learning_rate, dtype))
         bound = tf.sqrt(self.kl_bound / divergence)
         return tf.where(divergence > self.kl_bound, bound, 1.0)
 
