@@ -85,7 +85,10 @@ class ByHand:
     """K-FAC of a tanh network under a softmax, in NumPy."""
 
     def __init__(self, start, period, decay, damping, momentum, rate, bound):
-        self.layers = [np.vstack(pair) for pair in zip(start[::2], start[1::2])]
+        self.layers = [
+            np.vstack(pair)
+            for pair in zip(start[::2], start[1::2], strict=True)
+        ]
         self.period, self.decay, self.damping = period, decay, damping
         self.momentum, self.rate, self.bound = momentum, rate, bound
         self.factors, self.count = None, 0
@@ -110,28 +113,33 @@ class ByHand:
             new = [[a.T @ a / n, 0] for a in inputs]
             for k in range(CLASSES):
                 score = (p - one_hot[k]) * np.sqrt(p[:, k : k + 1])
-                for pair, g in zip(new, self.signals(inputs, score)):
+                for pair, g in zip(
+                    new, self.signals(inputs, score), strict=True
+                ):
                     pair[1] = pair[1] + g.T @ g / n
             rate = max(1 / (self.count // self.period + 1), 1 - self.decay)
             old = self.factors or new
             self.factors = [
-                [(1 - rate) * o + rate * m for o, m in zip(*pairs)]
-                for pairs in zip(old, new)
+                [(1 - rate) * o + rate * m for o, m in zip(*pairs, strict=True)]
+                for pairs in zip(old, new, strict=True)
             ]
         self.count += 1
         score = p - one_hot[y]
         gradients = [
-            a.T @ g / n for a, g in zip(inputs, self.signals(inputs, score))
+            a.T @ g / n
+            for a, g in zip(inputs, self.signals(inputs, score), strict=True)
         ]
         directions = [
             self.direction(*pair, gradient)
-            for pair, gradient in zip(self.factors, gradients)
+            for pair, gradient in zip(self.factors, gradients, strict=True)
         ]
         change = self.rate**2 * sum(
-            np.sum(g * d) for g, d in zip(gradients, directions)
+            np.sum(g * d) for g, d in zip(gradients, directions, strict=True)
         )
         share = min(1, np.sqrt(self.bound / change))
-        for w, v, d in zip(self.layers, self.velocities, directions):
+        for w, v, d in zip(
+            self.layers, self.velocities, directions, strict=True
+        ):
             v[:] = self.momentum * v + share * d
             w -= self.rate * v
 
@@ -264,7 +272,7 @@ def test_a_factor_that_is_not_finite_is_not_taken(float64):
     kernel, bias = model.get_weights()
     kernel[0] = 0
     model.set_weights([kernel, bias])
-    fit(model, 1, X + [1e200, 0, 0, 0], TARGETS, batch_size=N)
+    fit(model, 1, X + np.array([1e200, 0, 0, 0]), TARGETS, batch_size=N)
     assert own.iterations == 2
     assert_array_equal(flat(factors), before)
     assert np.isfinite(weights(model)).all()
