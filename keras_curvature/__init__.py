@@ -12,6 +12,7 @@ from keras_curvature import (  # noqa: E402
     losses,
     operators,
     optimizers,
+    plots,
     training,
 )
 from keras_curvature._version import __version__  # noqa: E402
@@ -28,6 +29,7 @@ __all__ = [
     "losses",
     "operators",
     "optimizers",
+    "plots",
     "solve",
     "training",
 ]

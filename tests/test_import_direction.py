@@ -19,6 +19,7 @@ ALLOWED = {
     "optimizers": {"autodiff", "linalg", "losses", "operators"},
     "training": {"autodiff", "linalg", "losses", "operators", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
+    "plots": {"layers", "linalg"},
 }
 
 

@@ -60,21 +60,35 @@ class FlatVectors:
 
     def checked(self, other):
         """A vector or matrix with n rows, in the dtype of the operator."""
-        tensor = tf.convert_to_tensor(other, dtype_hint=self.dtype)
-        if tensor.dtype.is_complex or tensor.dtype.is_bool:
-            raise ValueError(
-                "An operator multiplies real numbers. Received: a tensor of "
-                f"dtype {tensor.dtype.name}."
-            )
-        rank = tensor.shape.rank
-        if rank not in (1, 2) or tensor.shape[0] not in (None, self.size):
-            raise ValueError(
-                f"An operator of shape {(self.size, self.size)} multiplies "
-                f"tensors of shape ({self.size},) or ({self.size}, k), and "
-                "lists of tensors shaped as its variables. Received: a tensor "
-                f"of shape {tuple(tensor.shape)}."
-            )
-        return tf.cast(tensor, self.dtype)
+        return checked_matrix(
+            other, self.size, (self.size, self.size), self.dtype
+        )
+
+
+def checked_matrix(other, size, shape, dtype):
+    """What an operator of that shape multiplies, as a tensor of that dtype.
+
+    Args:
+        other: Tensor of shape (size,) or (size, k).
+        size: Int, the columns of the operator.
+        shape: Tuple of ints, of the operator.
+        dtype: `tf.DType`.
+    """
+    hint = None if hasattr(other, "dtype") else dtype
+    tensor = tf.convert_to_tensor(other, dtype_hint=hint)
+    if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
+        raise ValueError(
+            "An operator multiplies real numbers. Received: a tensor of "
+            f"dtype {tensor.dtype.name}."
+        )
+    rank = tensor.shape.rank
+    if rank not in (1, 2) or tensor.shape[0] not in (None, size):
+        raise ValueError(
+            f"An operator of shape {shape} multiplies tensors of shape "
+            f"({size},) or ({size}, k), and lists of tensors shaped as its "
+            f"variables. Received: a tensor of shape {tuple(tensor.shape)}."
+        )
+    return tf.cast(tensor, dtype)
 
 
 def _width(dtype):

@@ -34,9 +34,17 @@ def weights_of_layers(variables, patterns):
 
 
 def _matches(path, pattern):
-    layers = path.split("/")[:-1]
-    names = [*layers, "/".join(layers), path]
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    """Whether a pattern fits the path of a weight, or a part of it.
+
+    Parts of "model/block/dense/kernel" are "dense", "block/dense",
+    "dense/kernel" and so on.
+    """
+    names = path.split("/")
+    return any(
+        fnmatch.fnmatchcase("/".join(names[start:end]), pattern)
+        for start in range(len(names))
+        for end in range(start + 1, len(names) + 1)
+    )
 
 
 def _layer(path):

@@ -38,13 +38,13 @@ class ModelLoss:
     def __init__(self, model, loss, loss_weights, training, dtype):
         self.model = model
         self.dtype = dtype
-        self._training = training
+        self.training = training
         self._compiled = _compiled(model, loss, loss_weights)
 
     def outputs(self, x):
         """What the model returns for a batch."""
         if self.model._call_has_training_arg:
-            return self.model(x, training=self._training)
+            return self.model(x, training=self.training)
         return self.model(x)
 
     def terms(self, batch, outputs):
@@ -113,6 +113,11 @@ def _compiled(model, loss, loss_weights):
 
 
 def _refuse_own_loss(model):
+    if not model.compiled:
+        raise ValueError(
+            "`loss` must be given for a model that is not compiled. Received: "
+            f"loss=None for the model {model.name}."
+        )
     own = type(model).compute_loss.__module__.split(".")[0]
     if own not in ("keras_curvature", "keras"):
         raise ValueError(

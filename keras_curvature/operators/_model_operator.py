@@ -2,18 +2,18 @@
 
 import copy
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_flag
-from keras_curvature.autodiff.variables import as_tf_variable, variable_name
+from keras_curvature.autodiff.variables import variable_name
 from keras_curvature.operators._batches import Batches
 from keras_curvature.operators._compiled import CompiledFunction
 from keras_curvature.operators._flat import FlatVectors
 from keras_curvature.operators._layers import weights_of_layers
 from keras_curvature.operators._model_loss import ModelLoss
 from keras_curvature.operators._passes import Passes
+from keras_curvature.operators._refusals import refuse_narrow, refuse_unsuited
 from keras_curvature.operators.curvature_operator import CurvatureOperator
 
 
@@ -40,12 +40,8 @@ class ModelOperator(CurvatureOperator):
         jit_compile=False,
         verbose=0,
     ):
-        _refuse_other_model(model)
         batches = Batches(x, y, sample_weight, batch_size)
-        _build(model, batches)
-        variables = model.trainable_variables
-        chosen = weights_of_layers(variables, layers)
-        super().__init__([variables[k] for k in chosen])
+        super().__init__(chosen_variables(model, batches, layers))
         self.model = model
         self._jit_compile = checked_flag("jit_compile", jit_compile)
         self._model_loss = ModelLoss(
@@ -55,13 +51,19 @@ class ModelOperator(CurvatureOperator):
             checked_flag("training", training),
             self.dtype,
         )
-        self._passes = Passes(self._model_loss, batches, bool(verbose))
+        self._passes = Passes(
+            self._model_loss, batches, bool(verbose), self._is_ordered()
+        )
         self._compiled = {}
+
+    def _is_ordered(self):
+        """Whether the product depends on the order of the samples."""
+        return False
 
     @property
     def loss(self):
         """Keras's loss of all data as one batch, a float."""
-        return self._passes.survey.loss
+        return self._passes.loss
 
     @property
     def samples(self):
@@ -70,27 +72,42 @@ class ModelOperator(CurvatureOperator):
 
     def _matmat(self, matrix):
         if matrix.shape[1] == 1:
-            (product,) = self._sum(self._batch_product, matrix[:, 0])
-            product = product[:, tf.newaxis]
-        else:
-            (product,) = self._sum(self._batch_products, matrix)
-        self._refuse_overflow(product, matrix)
+            # Without a loop over the columns.
+            vector = tf.squeeze(matrix, 1)
+            sums = self._sum(self._batch_product, vector)
+            return tf.expand_dims(self._finished_product(vector, sums), 1)
+        sums = self._sum(self._batch_products, matrix)
+        return self._finished_product(matrix, sums)
+
+    def _finished_product(self, vectors, sums):
+        product = self._product_of_sums(vectors, *sums)
+        self._refuse_overflow(product, vectors)
+        return product
+
+    def _product_of_sums(self, vectors, product):
+        """The product, from what `_batch_product` summed over the data."""
         return product
 
     def _batch_products(self, batch, share, matrix):
         # A name of its own for the function of matrices.
         return self._batch_product(batch, share, matrix)
 
-    def _sum(self, function, *tensors):
+    def _sum(self, function, *tensors, at_once=None):
         """The sum over all batches of a method, compiled once."""
+        return self._passes.sum(
+            self._compiled_method(function), *tensors, at_once=at_once
+        )
+
+    def _compiled_method(self, function):
         name = function.__name__
         if name not in self._compiled:
             self._compiled[name] = CompiledFunction(function, self._jit_compile)
-        return self._passes.sum(self._compiled[name], *tensors)
+        return self._compiled[name]
 
     @property
-    def _sources(self):
-        return [as_tf_variable(v) for v in self.variables]
+    def _rounding(self):
+        """The relative error that sums in another order may have."""
+        return float(np.sqrt(np.finfo(self.dtype.as_numpy_dtype).eps))
 
     def _restricted(self, indices):
         """The same operator over some of its variables."""
@@ -100,24 +117,30 @@ class ModelOperator(CurvatureOperator):
         other._compiled = {}
         return other
 
-    def _refuse_overflow(self, product, matrix):
-        if np.isfinite(float(tf.reduce_sum(product * 0))):
+    def _refuse_overflow(self, product, vectors):
+        # The sum is finite wherever the entries are, but for an overflow.
+        if np.isfinite(product.numpy().sum()) or _is_finite(product):
             return
-        if not np.isfinite(float(tf.reduce_sum(matrix * 0))):
+        if not _is_finite(vectors):
             what = "the vector that was multiplied is"
         else:
-            parts = self.unflatten(tf.reduce_sum(product, 1))
+            columns = tf.reshape(product, (self.shape[0], -1))
+            parts = self.unflatten(tf.reduce_sum(columns, 1))
             names = [
                 variable_name(v)
                 for v, part in zip(self.variables, parts, strict=True)
-                if not np.isfinite(part.numpy()).all()
+                if not _is_finite(part)
             ]
             what = f"the product is, in {', '.join(names)}"
         raise ValueError(
             f"Products must be finite. Received: {what} not. Look at the data "
-            "and the weights for NaN, infinite and huge numbers, or compute in "
-            "float64."
+            "and the weights for NaN, infinite and huge numbers (and, for "
+            "Fisher, negative sample weights), or compute in float64."
         )
+
+
+def _is_finite(tensor):
+    return bool(np.isfinite(tensor.numpy()).all())
 
 
 def over_columns(product, vectors):
@@ -136,14 +159,17 @@ def over_columns(product, vectors):
     return tf.transpose(columns)
 
 
-def _refuse_other_model(model):
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            f"`model` must be a keras.Model. Received: {type(model).__name__}."
-        )
+def chosen_variables(model, batches, layers):
+    """The weights of the layers, all if None, of a model that is then built.
 
-
-def _build(model, batches):
-    """Gives a model its weights by calling it, if it has none yet."""
+    Args:
+        model: `keras.Model`.
+        batches: `Batches`, to build it with.
+        layers: None, string or list of strings: see `weights_of_layers`.
+    """
+    refuse_unsuited(model)
     if not model.built:
         model(next(iter(batches))[0])
+    variables = model.trainable_variables
+    refuse_narrow(model)
+    return [variables[k] for k in weights_of_layers(variables, layers)]

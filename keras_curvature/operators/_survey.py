@@ -18,12 +18,17 @@ class Survey:
         samples: Scalar tensor, the number of samples.
         loss: Float, Keras's loss of all data as one batch.
         weights: Checksums of the weights at which that was.
+        by_samples: Bool, whether each loss has a value for each sample.
+        widths: Tuple, for each loss the number of outputs of a sample, or
+            None where that varies.
     """
 
     divisors: tf.Tensor
     samples: tf.Tensor
     loss: float
     weights: list
+    by_samples: bool
+    widths: tuple
 
 
 class Surveyor:
@@ -37,6 +42,7 @@ class Surveyor:
         self._model_loss = model_loss
         # How each loss is reduced, known when the model is first called.
         self._reductions = []
+        self._widths = ()
 
     def of_batch(self, batch):
         """What `survey` needs of a batch, as a function to compile.
@@ -52,6 +58,9 @@ class Surveyor:
         alone = Share(one, one * tf.cast(samples_in(batch), dtype), 0)
         additional = model_loss.additional(batch, alone)
         self._reductions = [_reduction(term) for term in terms]
+        self._widths = tuple(
+            term.output.shape[1:].num_elements() for term in terms
+        )
         sums, divisors, rows = [], [], []
         for term, reduction in zip(terms, self._reductions, strict=True):
             is_own = reduction == "its own"
@@ -74,12 +83,15 @@ class Surveyor:
         """
         samples = count = 0
         sums = divisors = additional = 0.0
+        by_samples = True
         for batch, (sum_, divisor, rows, more) in batches_and_results:
             size, count = int(samples_in(batch)), count + 1
             samples += size
             sums, divisors = sums + sum_.numpy(), divisors + divisor.numpy()
             additional += size * float(more)
-            self._refuse_own_reductions(count, size, rows.numpy())
+            by_samples &= self._is_by_samples(size, rows.numpy())
+            if count > 1 and not by_samples:
+                raise ValueError(_NOT_BY_SAMPLES)
         if not count:
             raise ValueError("`x` must hold at least one batch. Received: 0.")
         means = np.array([r == "mean" for r in self._reductions], bool)
@@ -93,18 +105,22 @@ class Surveyor:
             tf.constant(samples, dtype),
             float(values.sum() + additional / samples),
             checksums(self._model_loss.model),
+            by_samples,
+            self._widths,
         )
 
-    def _refuse_own_reductions(self, count, size, rows):
-        strange = (rows != size) | (np.array(self._reductions) == "its own")
-        if count > 1 and strange.any():
-            raise ValueError(
-                "`loss` must give a value for each sample, or all data must "
-                "be one batch: nobody knows how the losses of several batches "
-                "add up otherwise. Received: a loss that averages or adds up "
-                "the samples itself, and more than one batch. Write the loss "
-                "so that it reduces the last axis only, or raise `batch_size`."
-            )
+    def _is_by_samples(self, size, rows):
+        own = np.array(self._reductions) == "its own"
+        return not ((rows != size) | own).any()
+
+
+_NOT_BY_SAMPLES = (
+    "`loss` must give a value for each sample, or all data must be one batch: "
+    "nobody knows how the losses of several batches add up otherwise. "
+    "Received: a loss that averages or adds up the samples itself, and more "
+    "than one batch. Write the loss so that it reduces the last axis only, or "
+    "raise `batch_size`."
+)
 
 
 def _reduction(term):
@@ -127,6 +143,22 @@ def checksums(model):
     ]
 
 
+def order_of(batch, before):
+    """A number that changes with the order of the samples.
+
+    Args:
+        batch: Batch of tensors.
+        before: Int, the number of samples in earlier batches.
+    """
+    order = 0.0
+    for tensor in tf.nest.flatten(batch[0]):
+        if tensor.dtype.is_floating or tensor.dtype.is_integer:
+            rows = tensor.numpy().reshape((len(tensor), -1))
+            places = np.arange(before + 1, before + len(rows) + 1)
+            order += places @ rows.sum(1, dtype="float64")
+    return order
+
+
 @contextlib.contextmanager
 def unchanged_state(model):
     """Puts back what forward passes change: statistics, states of seeds."""
@@ -144,6 +176,7 @@ class RandomStates:
     """The states of the generators of random numbers in a model."""
 
     def __init__(self, model):
+        self._model = model
         weights = {id(v) for v in model.weights}
         self._states = [v for v in model.variables if id(v) not in weights]
         self._before = [v.numpy() for v in self._states]
@@ -151,7 +184,7 @@ class RandomStates:
     def refuse_draws(self):
         """Raises where random numbers were drawn, naming the layers."""
         layers = [
-            state.path.partition("/seed_generator")[0]
+            self._owner(state)
             for state, before in zip(self._states, self._before, strict=True)
             if not np.array_equal(state.numpy(), before)
         ]
@@ -162,3 +195,12 @@ class RandomStates:
                 f"{', '.join(layers)}. Pass training=False, or take a copy of "
                 "the model without these layers."
             )
+
+    def _owner(self, state):
+        """The name of the innermost layer that has a state."""
+        owners = [
+            layer
+            for layer in self._model._flatten_layers()
+            if any(v is state for v in layer.variables)
+        ]
+        return min(owners, key=lambda layer: len(layer.variables)).name

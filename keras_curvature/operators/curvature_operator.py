@@ -7,6 +7,10 @@ import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
 from keras_curvature.operators._flat import FlatVectors
+from keras_curvature.operators._interfaces import (
+    SelfAdjointOperator,
+    scipy_operator,
+)
 from keras_curvature.operators._layers import weights_of_layers
 
 
@@ -75,7 +79,7 @@ class CurvatureOperator(abc.ABC):
         if tf.is_symbolic_tensor(tensor):
             return self._in_graph(tensor)
         if tensor.shape.rank == 1:
-            return self._matmat(tensor[:, tf.newaxis])[:, 0]
+            return tf.squeeze(self._matmat(tf.expand_dims(tensor, 1)), 1)
         return self._matmat(tensor)
 
     def _in_graph(self, tensor):
@@ -98,6 +102,11 @@ class CurvatureOperator(abc.ABC):
         return _sum([(float(factor), self)])
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor):
+        if not isinstance(divisor, numbers.Real):
+            return NotImplemented
+        return self * (1 / divisor)
 
     def __neg__(self):
         return -1.0 * self
@@ -169,6 +178,24 @@ class CurvatureOperator(abc.ABC):
             ],
             0,
         )
+
+    def to_scipy(self):
+        """A `scipy.sparse.linalg.LinearOperator`, for NumPy arrays.
+
+        Raises:
+            ImportError: if SciPy is not installed.
+        """
+        return scipy_operator(self, self.__matmul__, self.__matmul__)
+
+    def to_linear_operator(self, is_positive_definite=None):
+        """A `tf.linalg.LinearOperator`, for TensorFlow's own solvers.
+
+        Args:
+            is_positive_definite: Bool or None for unknown, a promise that
+                `tf.linalg.experimental.conjugate_gradient` asks for. Defaults
+                to `None`.
+        """
+        return SelfAdjointOperator(self, is_positive_definite)
 
     def _unit_vectors(self, block_size):
         size = self._vectors.size

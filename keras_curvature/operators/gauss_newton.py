@@ -8,19 +8,49 @@ from keras_curvature.autodiff.gauss_newton import OutputHessian
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
 from keras_curvature.losses.known_loss import known_loss
 from keras_curvature.losses.term import keep_masks
+from keras_curvature.operators._output_curvature import BlockCurvature
 from keras_curvature.operators._output_operator import OutputOperator
 
 
 class GaussNewton(OutputOperator):
-    """G = Jᵀ·H_L·J, the generalized Gauss–Newton matrix over a data set."""
+    """The generalized Gauss–Newton matrix of a model over a data set.
+
+        G = Jᵀ·H_L·J
+
+    J is the Jacobian of all outputs by the weights and H_L the Hessian of the
+    loss by the outputs. G is positive semi-definite where the loss is convex
+    in the outputs, and the Hessian where these are linear in the weights.
+    Of cross-entropies of probabilities and of `poisson`, whose H_L depends on
+    the targets and blows up where probabilities are wrong, it is the Fisher
+    information, as `keras_curvature.losses` has it.
+
+    Regularizers and losses of `add_loss` are no part of it.
+
+    Args: as `Hessian`.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    from keras_curvature.operators import GaussNewton
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+    matrix = GaussNewton(model, x, x[:, :1], loss="mse")
+    matrix.diagonal()  # the means of 2·x², and 2 for the bias
+    ```
+
+    References:
+        Schraudolph, 2002, "Fast curvature matrix-vector products for
+        second-order gradient descent", Neural Computation 14(7).
+    """
 
     def _output_curvature(self, terms, share):
-        products = [_output_hessian(term) for term in terms]
-
-        def curve(vectors):
-            return [p(v) for p, v in zip(products, vectors, strict=True)]
-
-        return curve
+        return BlockCurvature(
+            [_output_hessian(term) for term in terms],
+            [term.output for term in terms],
+        )
 
 
 def _output_hessian(term):

@@ -114,7 +114,6 @@ class KroneckerFactored(ModelOperator):
         seed=0,
         **options,
     ):
-        super().__init__(model, x, y, sample_weight, **options)
         self.fisher = checked_choice("fisher", fisher, FISHERS)
         self.sharing = checked_choice("sharing", sharing, SHARINGS)
         self.max_factor_size = checked_integer(
@@ -122,6 +121,11 @@ class KroneckerFactored(ModelOperator):
         )
         self.seed = checked_integer("seed", seed, 0)
         self._known = None
+        super().__init__(model, x, y, sample_weight, **options)
+
+    def _is_ordered(self):
+        # Each sample has draws of its own.
+        return self.fisher == "monte_carlo"
 
     @property
     def factors(self):
@@ -171,7 +175,7 @@ class KroneckerFactored(ModelOperator):
             )
         return KroneckerInverse(self.variables, self._spectra(), damping)
 
-    def diagonal(self, block_size=None):
+    def diagonal(self, block_size=64):
         """The diagonal, of shape `(n,)`; no products are needed for it."""
         return self._flat(
             lambda f: (
