@@ -25,7 +25,7 @@ import keras
 import tensorflow as tf
 from _problems import PROBLEMS
 
-from keras_curvature.optimizers import AdaHessian, Sophia
+from keras_curvature.optimizers import KFAC, AdaHessian, Sophia
 
 # Five learning rates each, a factor of about 3 apart, around the default.
 OPTIMIZERS = {
@@ -39,6 +39,7 @@ OPTIMIZERS = {
         lambda rate: Sophia(rate, rho=0.05, bias_correction=True),
         [3e-4, 1e-3, 3e-3, 0.01, 0.03],
     ),
+    "kfac": (KFAC, [0.01, 0.03, 0.1, 0.3, 1.0]),
 }
 
 

@@ -1,8 +1,36 @@
 """The Kronecker factors of a batch, from inputs and signals of its layers."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
+from keras_curvature.operators.kronecker.layout import Block
+
 SHARINGS = ("expand", "reduce")
+
+
+class Factors(NamedTuple):
+    """The factors A ⊗ G of one block.
+
+    Attributes:
+        block: `Block`, how the weights form a matrix of shape `(groups,
+            inputs, outputs)`.
+        inputs: A of each group, `(groups, inputs, inputs)`, or its diagonal.
+        outputs: G of each group, `(groups, outputs, outputs)`, or its
+            diagonal.
+    """
+
+    block: Block
+    inputs: tf.Tensor
+    outputs: tf.Tensor
+
+    def diagonal(self):
+        """The diagonal, in the shape of the block's matrix."""
+        a, g = (
+            tf.linalg.diag_part(f) if f.shape.rank == 3 else f
+            for f in (self.inputs, self.outputs)
+        )
+        return a[:, :, None] * g[:, None, :]
 
 
 class BatchFactors:

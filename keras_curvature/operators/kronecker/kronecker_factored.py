@@ -1,7 +1,5 @@
 """Gauss-Newton and Fisher matrices with a Kronecker product for each layer."""
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 from keras_curvature._checks import (
@@ -15,28 +13,11 @@ from keras_curvature.operators._model_operator import ModelOperator
 from keras_curvature.operators._survey import checksums
 from keras_curvature.operators.kronecker.damping import multiply
 from keras_curvature.operators.kronecker.estimate import FactorEstimate
-from keras_curvature.operators.kronecker.factors import SHARINGS
+from keras_curvature.operators.kronecker.factors import SHARINGS, Factors
 from keras_curvature.operators.kronecker.inverse import KroneckerInverse
-from keras_curvature.operators.kronecker.layout import Block
 from keras_curvature.operators.kronecker.likelihood import FISHERS, Likelihood
 from keras_curvature.operators.kronecker.plan import kronecker_plan
 from keras_curvature.operators.kronecker.spectrum import spectrum_of
-
-
-class Factors(NamedTuple):
-    """The factors A ⊗ G of one block.
-
-    Attributes:
-        block: `Block`, how the weights form a matrix of shape `(groups,
-            inputs, outputs)`.
-        inputs: A of each group, `(groups, inputs, inputs)`, or its diagonal.
-        outputs: G of each group, `(groups, outputs, outputs)`, or its
-            diagonal.
-    """
-
-    block: Block
-    inputs: tf.Tensor
-    outputs: tf.Tensor
 
 
 class KroneckerFactored(ModelOperator):
@@ -177,12 +158,7 @@ class KroneckerFactored(ModelOperator):
 
     def diagonal(self, block_size=64):
         """The diagonal, of shape `(n,)`; no products are needed for it."""
-        return self._flat(
-            lambda f: (
-                _diagonal(f.inputs)[:, :, None]
-                * _diagonal(f.outputs)[:, None, :]
-            )
-        )
+        return self._flat(lambda f: f.diagonal())
 
     def _flat(self, matrix_of):
         """A vector from the matrix of each block."""
@@ -262,7 +238,3 @@ class KroneckerFactored(ModelOperator):
             *outputs,
             tf.cast(estimate.total_weight(), tf.float64),
         ]
-
-
-def _diagonal(factor):
-    return tf.linalg.diag_part(factor) if factor.shape.rank == 3 else factor

@@ -206,6 +206,25 @@ def test_a_plain_model_trains_as_a_recorded_one(case, float64):
     assert_allclose(reached[0], reached[1], rtol=1e-6, atol=1e-10)
 
 
+def test_losses_are_recognized_beside_others_and_penalties(float64):
+    targets = {"a": LABELS, "b": TARGETS}
+    reached = []
+    for model_class in (keras.Model, keras_curvature.Model):
+        keras.utils.set_random_seed(1)
+        inputs = keras.Input((4,))
+        h = L.Dense(3, "tanh", kernel_regularizer="l2")(inputs)
+        outputs = {name: L.Dense(CLASSES, name=name)(h) for name in targets}
+        model = model_class(inputs, outputs)
+        model.compile(
+            KFAC(update_period=2),
+            {"a": crossentropy(), "b": "mse"},
+            loss_weights={"a": 1.0, "b": 0.3},
+        )
+        fit(model, 3, X, targets, batch_size=N)
+        reached.append(weights(model))
+    assert_allclose(reached[0], reached[1], rtol=1e-6, atol=1e-10)
+
+
 @functools.cache
 def varied():
     """Convolutions, normalizations, a table, positions and a lone weight."""
@@ -283,6 +302,7 @@ def test_a_factor_that_is_not_finite_is_not_taken(float64):
     [
         keras.losses.LogCosh(),
         lambda y, f: keras.ops.mean(keras.ops.square(f - y) ** 2, -1),
+        lambda y, f: keras.ops.mean(keras.ops.square(f - y) * f, -1),
     ],
 )
 def test_a_loss_that_is_not_recognized_is_refused(loss):
