@@ -179,6 +179,32 @@ class CurvatureOperator(abc.ABC):
             0,
         )
 
+    def inverse(self, damping=0.0, *, tolerance=None, max_iterations=1000):
+        """(A + λI)⁻¹ as an operator, whose products take several passes.
+
+        Each product is solved for by conjugate gradients, all columns of a
+        matrix at once.
+
+        Args:
+            damping: λ ≥ 0, in units of the eigenvalues. Defaults to 0.
+            tolerance: Float > 0, of the residual beside the vector. Defaults
+                to the square root of the rounding of the dtype.
+            max_iterations: Int ≥ 1, most passes over the data for a product;
+                a warning tells where they did not suffice. Defaults to 1000.
+
+        Returns:
+            A `CurvatureOperator`.
+
+        Raises:
+            ValueError: at a product, if A + λI is seen not to be positive
+                definite.
+        """
+        from keras_curvature.operators._inverse import InverseOperator
+
+        return InverseOperator(
+            self, damping, tolerance=tolerance, max_iterations=max_iterations
+        )
+
     def to_scipy(self):
         """A `scipy.sparse.linalg.LinearOperator`, for NumPy arrays.
 

@@ -102,6 +102,24 @@ def test_block_of_an_operator_without_its_own(dense):
     assert distance(block.diagonal(), np.diag(dense.matrix)[16:]) < 1e-14
 
 
+def test_inverse_solves_for_all_columns_together(dense, rng):
+    vectors = rng.normal(size=(31, 3))
+    damped = dense.matrix + 0.5 * np.eye(31)
+    exact = np.linalg.solve(damped, vectors)
+    inverse = dense.inverse(0.5, tolerance=1e-12)
+    assert distance(inverse @ vectors, exact) < 1e-10
+    # As many passes as there are weights, and the check of the residual.
+    assert dense.passes < 50
+    name = dense.variables[2].path.split("/")[-2]
+    block = dense.block(name).inverse(0.5, tolerance=1e-12)
+    exact = np.linalg.inv(damped[16:, 16:])
+    assert distance(block.to_dense(), exact) < 1e-10
+    with pytest.raises(ValueError, match="positive definite"):
+        (-dense).inverse() @ vectors
+    with pytest.raises(ValueError, match="`damping` must be"):
+        dense.inverse(-1.0)
+
+
 def test_scipy_finds_the_largest_eigenvalue():
     model, x, y = make("mlp")
     operator = GaussNewton(model, x, y)
