@@ -59,7 +59,7 @@ class KFAC(KroneckerOptimizer):
         momentum: Float in [0, 1). Defaults to `0.9`.
         damping: Float λ > 0, in units of the Fisher information. Too small a
             damping fits the training data at the cost of others, too large
-            a one makes gradient descent of it. Defaults to `0.01`.
+            a one makes gradient descent of it. Defaults to `0.005`.
         decay: Float in [0, 1) of the averages of A and G, per update.
             Defaults to `0.95`.
         update_period: Int ≥ 1. The factors and their inverses are computed
@@ -79,7 +79,7 @@ class KFAC(KroneckerOptimizer):
             Kullback–Leibler divergence, to second order and in units of the
             loss. Early steps are as long as this allows: the first argument
             to tune. Smaller where the loss diverges or stalls at the start.
-            Defaults to `3e-4`.
+            Defaults to `2e-4`.
         max_factor_size: Int ≥ 1. Of factors with more rows the diagonal is
             kept. Defaults to `2048`.
         weight_decay: Float or None. Defaults to `None`.
@@ -121,13 +121,13 @@ class KFAC(KroneckerOptimizer):
         learning_rate=0.1,
         *,
         momentum=0.9,
-        damping=0.01,
+        damping=0.005,
         decay=0.95,
         update_period=10,
         fisher="monte_carlo",
         sharing="expand",
         eigenvalue_correction=False,
-        kl_bound=3e-4,
+        kl_bound=2e-4,
         max_factor_size=2048,
         weight_decay=None,
         seed=0,

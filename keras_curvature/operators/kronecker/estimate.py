@@ -36,7 +36,7 @@ class FactorEstimate:
         self._handles = [
             plan.forward.handle(variables[index]) for index in self._without
         ]
-        self.dtypes = dtypes
+        self._dtypes = dtypes
 
     def total_weight(self):
         """Σ c, by which sums over batches are divided."""
@@ -59,26 +59,35 @@ class FactorEstimate:
             pairs = zip(totals, [*new[0], *new[1]], strict=True)
             return number + 1, *[total + added for total, added in pairs]
 
-        zeros = self._zeros(bases)
+        zeros = [tf.zeros(*shape) for shape in self.output_shapes(bases)]
         _, *totals = tf.while_loop(
             lambda number, *totals: number < passes, add, [0, *zeros]
         )
         count = len(self._plan.blocks)
         return totals[:count], totals[count:]
 
-    def _zeros(self, bases):
-        blocks = self._plan.blocks
-        zeros = [
-            tf.zeros(block.output_shape, dtype)
-            for block, dtype in zip(blocks, self.dtypes, strict=True)
+    def input_shapes(self):
+        """Shapes and dtypes of `input_factors`."""
+        return [
+            (block.input_shape, dtype)
+            for block, dtype in zip(
+                self._plan.blocks, self._dtypes, strict=True
+            )
         ]
-        for block, dtype, basis in zip(
-            blocks, self.dtypes, bases or [None] * len(blocks), strict=True
-        ):
-            if basis is not None:
-                shape = (block.groups, block.inputs, block.outputs)
-                zeros.append(tf.zeros(shape, dtype))
-        return zeros
+
+    def output_shapes(self, bases=None):
+        """Shapes and dtypes of what `output_factors` returns, as one list."""
+        blocks = list(zip(self._plan.blocks, self._dtypes, strict=True))
+        squares = [
+            ((block.groups, block.inputs, block.outputs), dtype)
+            for (block, dtype), basis in zip(
+                blocks, bases or [None] * len(blocks), strict=True
+            )
+            if basis is not None
+        ]
+        return [
+            (block.output_shape, dtype) for block, dtype in blocks
+        ] + squares
 
     def _of_pass(self, cotangents, bases):
         """The same of one pass of cotangents of the outputs."""

@@ -73,14 +73,11 @@ class _Update:
 
     def shapes(self):
         """Shapes and dtypes of the sums."""
-        pairs = list(zip(self._blocks, self._estimate.dtypes, strict=True))
-        shapes = [(block.input_shape, dtype) for block, dtype in pairs]
-        shapes += [(block.output_shape, dtype) for block, dtype in pairs]
-        for (block, dtype), basis in zip(pairs, self._bases, strict=True):
-            if basis is not None:
-                shape = (block.groups, block.inputs, block.outputs)
-                shapes.append((shape, dtype))
-        return [*shapes, ((), tf.float64)]
+        return [
+            *self._estimate.input_shapes(),
+            *self._estimate.output_shapes(self._bases),
+            ((), tf.float64),
+        ]
 
     def assign(self, sums):
         """Moves the averages, and what is computed from them, to new values."""
