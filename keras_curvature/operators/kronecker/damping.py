@@ -77,8 +77,8 @@ def _shifted_inverse(matrix, shift, is_dense):
         tf.linalg.set_diag(matrix, diagonal + shift[..., None])
     )
     identity = tf.eye(size, batch_shape=[matrix.shape[0]], dtype=matrix.dtype)
-    inverse = tf.linalg.cholesky_solve(factor, identity)
-    return (inverse + tf.linalg.matrix_transpose(inverse)) / 2
+    inverse = tf.linalg.triangular_solve(factor, identity)
+    return tf.matmul(inverse, inverse, transpose_a=True)
 
 
 def _diagonal(matrix, is_dense):

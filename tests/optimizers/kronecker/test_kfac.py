@@ -199,7 +199,7 @@ def test_a_plain_model_trains_as_a_recorded_one(case, float64):
     weight = RNG.uniform(0.5, 2, N)
     reached = []
     for model_class in (keras.Sequential, keras_curvature.Sequential):
-        model = network(4, activation=activation, model_class=model_class)
+        model = network(activation=activation, model_class=model_class)
         model.compile(KFAC(0.05, fisher=fisher, update_period=2), loss)
         fit(model, 2, X, y, batch_size=N, sample_weight=weight)
         reached.append(weights(model))
