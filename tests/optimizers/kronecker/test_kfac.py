@@ -227,12 +227,10 @@ def test_losses_are_recognized_beside_others_and_penalties(float64):
 
 @functools.cache
 def varied():
-    """Convolutions, normalizations, a table, positions and a lone weight."""
+    """A table, a normalization and a weight without factors."""
     layers = [
         L.Embedding(7, 4),
         L.BatchNormalization(),
-        L.Conv1D(4, 3, padding="same", activation="tanh"),
-        L.LayerNormalization(),
         Powers(),
         L.Flatten(),
         L.Dense(CLASSES),
