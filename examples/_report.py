@@ -18,7 +18,7 @@ from matplotlib import ticker
 
 # Of Okabe and Ito's palette, which color-blind readers can tell apart.
 GREY, ORANGE, GREEN = "#555555", "#E69F00", "#009E73"
-BLUE, PURPLE = "#0072B2", "#CC79A7"
+BLUE, PURPLE, RED = "#0072B2", "#CC79A7", "#D55E00"
 
 
 class Method(NamedTuple):

@@ -20,6 +20,7 @@ from _report import (
     GREY,
     ORANGE,
     PURPLE,
+    RED,
     Method,
     arguments,
     compare,
@@ -35,7 +36,12 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_curvature.layers import Tanh
-from keras_curvature.optimizers import AdaHessian, SecondOrderGradient, Sophia
+from keras_curvature.optimizers import (
+    KFAC,
+    AdaHessian,
+    SecondOrderGradient,
+    Sophia,
+)
 
 
 def sgd(rate):
@@ -52,6 +58,7 @@ METHODS = {
     "SecondOrderGradient(SGD)": Method(curved_sgd, (0.3, 0.1, 0.03), 2, BLUE),
     "AdaHessian": Method(AdaHessian, (0.3, 0.1, 0.03), 2, GREEN),
     "Sophia": Method(Sophia, (0.003, 0.001, 0.0003), 1.1, PURPLE),
+    "KFAC": Method(KFAC, (0.3, 0.1, 0.03), 1.1, RED),
 }
 
 LOAD_AND_PREDICT = """

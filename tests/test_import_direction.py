@@ -9,7 +9,7 @@ import keras_curvature
 
 ROOT = pathlib.Path(keras_curvature.__file__).parent
 # What stands beside the rooms, for all of them.
-EVERYWHERE = {"_casting", "_checks", "_derivatives"}
+EVERYWHERE = {"_casting", "_checks", "_derivatives", "_random"}
 ALLOWED = {
     "constraints": set(),
     "layers": set(),
@@ -24,8 +24,14 @@ ALLOWED = {
         "losses",
         "operators",
     },
-    "optimizers": {"autodiff", "constraints", "linalg", "losses"},
-    "training": {"autodiff", "linalg", "losses", "optimizers"},
+    "optimizers": {
+        "autodiff",
+        "constraints",
+        "linalg",
+        "losses",
+        "operators",
+    },
+    "training": {"autodiff", "linalg", "losses", "operators", "optimizers"},
     "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
     "plots": {"layers", "linalg", "uncertainty"},
 }

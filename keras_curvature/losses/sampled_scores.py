@@ -46,11 +46,11 @@ def sampled_score(term):
     if known is None or (type(known).sampled_score is KnownLoss.sampled_score):
         names = ", ".join(known_names("sampled_score"))
         raise ValueError(
-            f"`loss` must be one of {names} for the "
-            "Gauss-Newton-Bartlett estimator, which draws labels from the "
-            f"model's outputs. Received: {term.name}. Use one of these "
-            'losses, estimator="hutchinson", or describe the loss with '
-            "keras_curvature.losses.register_loss."
+            f"`loss` must be one of {names} where labels are drawn from the "
+            f"model's outputs. Received: {term.name}. Use one of these losses, "
+            'what draws no labels (estimator="hutchinson" of Sophia, '
+            'fisher="exact" or "empirical" of KFAC), or describe the loss '
+            "with keras_curvature.losses.register_loss."
         )
 
     def score(output, draws):

@@ -75,6 +75,16 @@ class LossTerm:
         value = tf.reduce_sum(value)
         return value if self.weight is None else value * self.weight
 
+    def gradient(self):
+        """∂(this summand) / ∂output, a tensor in the output's shape."""
+        # A copy, because Keras takes the logits of a softmax in its place.
+        output = tf.identity(self.output)
+        keep_masks([self.output], output)
+        with tf.GradientTape() as tape:
+            tape.watch(output)
+            value = dataclasses.replace(self, output=output).value()
+        return tape.gradient(value, output)
+
     def undivided(self):
         """The same summand before its loss is divided for a mean.
 

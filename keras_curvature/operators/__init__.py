@@ -6,6 +6,7 @@ from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.gradient_covariance import GradientCovariance
 from keras_curvature.operators.hessian import Hessian
 from keras_curvature.operators.jacobian import Jacobian
+from keras_curvature.operators.kronecker import KroneckerFactored
 from keras_curvature.operators.triangular_factor import (
     TriangularFactor,
     triangular_factor,
@@ -18,6 +19,7 @@ __all__ = [
     "GradientCovariance",
     "Hessian",
     "Jacobian",
+    "KroneckerFactored",
     "TriangularFactor",
     "triangular_factor",
 ]

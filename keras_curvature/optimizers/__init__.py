@@ -2,6 +2,7 @@
 
 from keras_curvature.optimizers.adahessian import AdaHessian
 from keras_curvature.optimizers.gauss_newton import GaussNewton
+from keras_curvature.optimizers.kfac import KFAC
 from keras_curvature.optimizers.lbfgs import LBFGS
 from keras_curvature.optimizers.levenberg_marquardt import LevenbergMarquardt
 from keras_curvature.optimizers.newton_cg import NewtonCG
@@ -14,6 +15,7 @@ from keras_curvature.optimizers.sophia import Sophia
 from keras_curvature.optimizers.stop_reason import StopReason
 
 __all__ = [
+    "KFAC",
     "LBFGS",
     "AdaHessian",
     "GaussNewton",

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_curvature._random import random_signs, words_of
 from keras_curvature.optimizers import AdaHessian
 from keras_curvature.optimizers._diagonal.hutchinson import Hutchinson
 from keras_curvature.optimizers._diagonal.place import Place
-from keras_curvature.optimizers._diagonal.random import random_signs, words_of
 from tests.optimizers.helpers import X, Y, fit, network, weights
 from tests.oracles import dense_hessian, flat
 

@@ -15,7 +15,7 @@ def amortize(is_due, compute, held):
     """
     if tf.executing_eagerly():
         return compute() if is_due else held
-    if _branches_are_slow():
+    if branches_are_slow():
         return [
             tf.where(is_due, fresh, old)
             for fresh, old in zip(compute(), held, strict=True)
@@ -23,7 +23,7 @@ def amortize(is_due, compute, held):
     return tf.cond(is_due, compute, lambda: held)
 
 
-def _branches_are_slow():
+def branches_are_slow():
     """Whether a skipped branch would cost more than computing it always.
 
     XLA brings convolutions into the form of its fast kernel on a CPU only

@@ -23,6 +23,23 @@ def sum_over_replicas(tensors):
     return [None if t is None else next(summed) for t in tensors]
 
 
+def first_row(output):
+    """How many samples of the global batch lie on earlier replicas."""
+    count = replica_count()
+    if count == 1:
+        return 0
+    context = tf.distribute.get_replica_context()
+    replicas = tf.range(count)
+    own = tf.equal(replicas, context.replica_id_in_sync_group)
+    sizes = context.all_reduce(
+        tf.distribute.ReduceOp.SUM,
+        tf.where(own, tf.shape(output)[0], 0),
+    )
+    return tf.reduce_sum(
+        tf.where(replicas < context.replica_id_in_sync_group, sizes, 0)
+    )
+
+
 def call_unless(predicate, function, arguments):
     """`function(*arguments)`, unless the predicate holds on the replicas.
 

@@ -50,10 +50,7 @@ class SkipsNonFiniteSteps:
             is_finite: Scalar bool tensor, alike on all replicas: whether what
                 the step is computed from is finite. Clipping hides an inf.
         """
-        variables = [
-            *self._trainable_variables,
-            *(v for v in self.variables if v is not self._skipped_steps),
-        ]
+        variables = self._undone_variables()
         before = _values(variables)
         step()
         after = _values(variables)
@@ -74,6 +71,11 @@ class SkipsNonFiniteSteps:
             undo,
             (is_finite, before, after),
         )
+
+    def _undone_variables(self):
+        """What a step that is undone leaves as it was."""
+        own = [v for v in self.variables if v is not self._skipped_steps]
+        return [*self._trainable_variables, *own]
 
     @property
     def skipped_steps(self):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_curvature._random import Draws
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.variables import (
     as_dense,
@@ -9,8 +10,7 @@ from keras_curvature.autodiff.variables import (
     variable_name,
 )
 from keras_curvature.losses.sampled_scores import sampled_score
-from keras_curvature.optimizers._common.replicas import replica_count
-from keras_curvature.optimizers._diagonal.random import random_uniforms
+from keras_curvature.optimizers._common.replicas import first_row
 
 
 class GaussNewtonBartlett:
@@ -53,12 +53,12 @@ class GaussNewtonBartlett:
         with tape.stop_recording():
             terms = tape.training_step.loss_terms()
             scores = [sampled_score(term) for term in terms]
-            first_row = _first_row(terms[0].output)
+            start = first_row(terms[0].output)
 
         def compute():
             # Not the step: each micro-batch has labels of its own.
             draws = [
-                _Draws((self.seed, index), place.batch, first_row)
+                Draws((self.seed, index), place.batch, start)
                 for index in range(len(terms))
             ]
             products = tape.differentiate(
@@ -75,23 +75,6 @@ class GaussNewtonBartlett:
         return [tf.square(part) for part in parts]
 
 
-class _Draws:
-    """Uniform numbers by place in the global batch."""
-
-    def __init__(self, seed, step, first_row):
-        self.seed = seed
-        self.step = step
-        self.first_row = tf.cast(first_row, tf.int64)
-
-    def __call__(self, shape, dtype):
-        shape = tf.cast(shape, tf.int64)
-        first = self.first_row * tf.reduce_prod(shape[1:])
-        flat = random_uniforms(
-            self.seed, self.step, first, tf.reduce_prod(shape), dtype
-        )
-        return tf.reshape(flat, shape)
-
-
 def _cotangent(term, score, draws):
     """√c · ∂ℓ/∂f for labels drawn from the outputs f of one term."""
     output = tf.cast(term.output, term.loss.dtype)
@@ -106,23 +89,6 @@ def _cotangent(term, score, draws):
         )
     score = tf.sqrt(coefficients)[..., None] * score(output, draws)
     return tf.cast(score, term.output.dtype)
-
-
-def _first_row(output):
-    """How many samples of the global batch lie on earlier replicas."""
-    count = replica_count()
-    if count == 1:
-        return 0
-    context = tf.distribute.get_replica_context()
-    replicas = tf.range(count)
-    own = tf.equal(replicas, context.replica_id_in_sync_group)
-    sizes = context.all_reduce(
-        tf.distribute.ReduceOp.SUM,
-        tf.where(own, tf.shape(output)[0], 0),
-    )
-    return tf.reduce_sum(
-        tf.where(replicas < context.replica_id_in_sync_group, sizes, 0)
-    )
 
 
 def _dense(products, variables):

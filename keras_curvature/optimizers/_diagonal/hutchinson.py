@@ -1,8 +1,8 @@
 """Unbiased estimates of the diagonal of a Hessian."""
 
 from keras_curvature._casting import times
+from keras_curvature._random import random_signs, words_of
 from keras_curvature.autodiff.curvature_of import curvature_of
-from keras_curvature.optimizers._diagonal.random import random_signs, words_of
 
 
 class Hutchinson:

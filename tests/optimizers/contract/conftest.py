@@ -11,7 +11,7 @@ def every(request):
     return request.param
 
 
-@pytest.fixture(scope="session", params=helpers.SEVEN)
+@pytest.fixture(scope="session", params=helpers.CLASSES)
 def name(request):
     """The name of an optimizer, one for each class."""
     return request.param

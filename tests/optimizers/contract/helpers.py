@@ -1,4 +1,4 @@
-"""The seven optimizers, what they refuse, and runs that the tests share.
+"""The optimizers, what they refuse, and runs that the tests share.
 
 A new optimizer enters `OPTIMIZERS` with settings that reach the minimum of a
 quadratic and of Rosenbrock's function, and `REFUSED` with the options of Keras
@@ -12,6 +12,7 @@ import keras
 
 import keras_curvature
 from keras_curvature.optimizers import (
+    KFAC,
     LBFGS,
     AdaHessian,
     GaussNewton,
@@ -81,6 +82,7 @@ OPTIMIZERS = {
             "estimator": BARTLETT,
         },
     ),
+    "kfac": Entry(KFAC, {"learning_rate": 0.05, "update_period": 2}),
     "lbfgs": Entry(LBFGS, {}, {}),
     "newton_cg": Entry(NewtonCG, {}, {}),
     "levenberg_marquardt": Entry(LevenbergMarquardt, {}, {}),
@@ -89,7 +91,15 @@ OPTIMIZERS = {
 SOLVERS = ("lbfgs", "newton_cg", "levenberg_marquardt", "gauss_newton")
 STOCHASTIC = tuple(name for name in OPTIMIZERS if name not in SOLVERS)
 # One for each class.
-SEVEN = ("second_order_gradient", "adahessian", "sophia", *SOLVERS)
+CLASSES = (
+    "second_order_gradient",
+    "adahessian",
+    "sophia",
+    "kfac",
+    *SOLVERS,
+)
+# What a layer is to its weights is seen in the graph of the first step.
+BUILT_BY_FIRST_STEP = ("kfac",)
 
 # What Keras offers: {optimizer that refuses it: a word of the way out}.
 REFUSED = {
@@ -105,13 +115,14 @@ REFUSED = {
     "loss_scale_factor": dict.fromkeys(SOLVERS[2:], "Leave it out"),
     "mixed_float16": dict.fromkeys(SOLVERS, "float32"),
     "mixed_bfloat16": dict.fromkeys(SOLVERS, "float32"),
+    "eager": {"kfac": "run_eagerly=False"},
     "replicas": dict.fromkeys(SOLVERS[1:], "one device|one replica"),
     "learning_rate_callback": dict.fromkeys(SOLVERS, "[Ll]eave"),
 }
 ERRORS = (ValueError, RuntimeError, NotImplementedError)
 
 
-def takes(option, names=SEVEN):
+def takes(option, names=CLASSES):
     """The optimizers that claim that the option works."""
     return [name for name in names if name not in REFUSED[option]]
 

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 import keras_curvature
 from tests.optimizers.contract.helpers import (
+    BUILT_BY_FIRST_STEP,
     ERRORS,
+    OPTIMIZERS,
     REFUSED,
     SOLVERS,
     STOCHASTIC,
@@ -31,6 +33,9 @@ def test_training_begun_again_is_the_same_bit_for_bit(every, float64):
     assert (plain != flat(run.start())).all()
 
 
+@pytest.mark.parametrize(
+    "every", [n for n in OPTIMIZERS if n not in BUILT_BY_FIRST_STEP]
+)
 def test_all_state_is_created_by_build(every, float64):
     run = shared(every)
     run.run(1)
@@ -60,6 +65,7 @@ def test_a_compiled_step_is_the_plain_one(every, options, float64):
     )
 
 
+@pytest.mark.parametrize("every", takes("eager", OPTIMIZERS))
 def test_an_eager_step_is_the_plain_one(every, float64):
     run = shared(every, eager=True)
     run.run()
@@ -68,7 +74,20 @@ def test_an_eager_step_is_the_plain_one(every, float64):
     )
 
 
-@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("name", REFUSED["eager"])
+def test_an_eager_step_is_refused(name, float64):
+    with pytest.raises(ERRORS, match=REFUSED["eager"][name]):
+        shared(name, eager=True).run(1)
+
+
+@pytest.mark.parametrize(
+    "every, eager",
+    [
+        (name, eager)
+        for eager in (False, True)
+        for name in (takes("eager", OPTIMIZERS) if eager else OPTIMIZERS)
+    ],
+)
 def test_memory_stays_flat(every, eager, float64):
     run = shared(every, eager)
 

@@ -67,6 +67,29 @@ def random_uniforms(seed, step, first, count, dtype):
     return (tf.cast(words, dtype) + 0.5) * 2.0**-23
 
 
+class Draws:
+    """Uniform numbers by place in the global batch.
+
+    Args:
+        seed: Int ≥ 0 or tuple of them.
+        step: Scalar integer tensor.
+        first_row: Scalar tensor, the rows before those of this tensor.
+    """
+
+    def __init__(self, seed, step, first_row):
+        self.seed = seed
+        self.step = step
+        self.first_row = tf.cast(first_row, tf.int64)
+
+    def __call__(self, shape, dtype):
+        shape = tf.cast(shape, tf.int64)
+        first = self.first_row * tf.reduce_prod(shape[1:])
+        flat = random_uniforms(
+            self.seed, self.step, first, tf.reduce_prod(shape), dtype
+        )
+        return tf.reshape(flat, shape)
+
+
 def _keys(seed, step):
     """Two words that seed and step determine."""
     step = tf.cast(step, tf.uint32)

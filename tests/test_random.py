@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from keras_curvature.optimizers._diagonal.random import (
+from keras_curvature._random import (
     random_signs,
     random_uniforms,
     random_words,

@@ -1,0 +1,30 @@
+"""Which kind of layer uses a weight."""
+
+from keras_curvature.operators.kronecker.convolution import Convolution
+from keras_curvature.operators.kronecker.dense import MatrixProduct
+from keras_curvature.operators.kronecker.einsum import EinsteinSum
+from keras_curvature.operators.kronecker.elementwise import Offset, Scale
+from keras_curvature.operators.kronecker.embedding import Lookup
+from keras_curvature.operators.kronecker.normalization import (
+    BatchNormalizationScale,
+)
+
+# A new kind of layer is a class in a file of its own, and its name here.
+KINDS = (
+    MatrixProduct,
+    EinsteinSum,
+    Convolution,
+    Lookup,
+    Scale,
+    Offset,
+    BatchNormalizationScale,
+)
+
+
+def layer_use(use, forward):
+    """The `LayerUse` of a `WeightUse`, or None where its kind is unknown."""
+    for kind in KINDS:
+        found = kind.match(use, forward)
+        if found is not None:
+            return found
+    return None

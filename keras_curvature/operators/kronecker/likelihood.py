@@ -1,0 +1,102 @@
+"""Cotangents of a model's outputs whose outer products make its Fisher."""
+
+import tensorflow as tf
+
+from keras_curvature.losses.gauss_newton_form import gauss_newton_form
+from keras_curvature.losses.sampled_scores import sampled_score
+
+FISHERS = ("monte_carlo", "exact", "empirical")
+
+
+class Likelihood:
+    """What a loss L = Σ c·ℓ says of the outputs f it is computed from.
+
+    Gives passes of cotangents v of the outputs, such that over all passes
+
+        Σ (Jᵀv)(Jᵀv)ᵀ ≈ Σ c·Jᵀ·H·J,  J = ∂f/∂w
+
+    with H the Hessian of ℓ by f, sample by sample.
+
+    Args:
+        terms: List of `LossTerm`s.
+    """
+
+    def __init__(self, terms):
+        self.terms = list(terms)
+
+    @property
+    def outputs(self):
+        """The outputs, one for each term."""
+        return [term.output for term in self.terms]
+
+    def coefficients(self):
+        """c of each row of outputs, those of all terms added."""
+        coefficients = [term.coefficients() for term in self.terms]
+        if len(coefficients) == 1:
+            return coefficients[0]
+        batch = tf.shape(coefficients[0])[0]
+        return tf.add_n(
+            [
+                tf.reduce_sum(tf.reshape(c, (batch, -1)), axis=1)
+                for c in coefficients
+            ]
+        )
+
+    def sampled(self, draws):
+        """One pass, from labels drawn from the outputs: √c·∂ℓ/∂f.
+
+        Args:
+            draws: For each term a callable of shape and dtype that returns
+                uniform numbers.
+        """
+        return [
+            _scaled(term, tf.sqrt, sampled_score(term)(f, draw))
+            for term, draw in zip(self.terms, draws, strict=True)
+            for f in [tf.cast(term.output, term.loss.dtype)]
+        ]
+
+    def empirical(self):
+        """One pass, from the labels of the batch: √c·∂ℓ/∂f."""
+        # c·∂ℓ/∂f is given.
+        return [
+            _scaled(
+                term,
+                lambda c: tf.math.divide_no_nan(tf.ones_like(c), tf.sqrt(c)),
+                term.gradient(),
+            )
+            for term in self.terms
+        ]
+
+    def exact_passes(self):
+        """How many passes `exact` has: outputs of a sample, all terms."""
+        self._form = gauss_newton_form(self.terms, [None] * len(self.terms))
+        return sum(width for width, _ in self._form.segments)
+
+    def exact(self, number):
+        """The pass of one column of S, where H = S·Sᵀ and c is in it."""
+        form = self._form
+        width = form.scale.shape[1]
+        column = tf.one_hot(number, width, dtype=form.scale.dtype)
+        pulled = form.pull(tf.broadcast_to(column, tf.shape(form.scale)))
+        widths = [width for width, _ in form.segments]
+        return [
+            tf.reshape(tf.cast(part, term.output.dtype), tf.shape(term.output))
+            for part, term in zip(
+                tf.split(pulled, widths, axis=1), self.terms, strict=True
+            )
+        ]
+
+
+def _scaled(term, factor, rows):
+    """Rows times a function of their coefficients."""
+    coefficients = term.coefficients()
+    if not rows.shape[:-1].is_compatible_with(coefficients.shape):
+        raise ValueError(
+            f"The loss {term.name} must give one value for each row of its "
+            f"output. Received: an output of shape {tuple(rows.shape)} and "
+            f"losses of shape {tuple(coefficients.shape)}. Bring the targets "
+            "into the shape of the outputs."
+        )
+    wide = tf.cast(rows, coefficients.dtype)
+    scaled = factor(coefficients)[..., tf.newaxis] * wide
+    return tf.cast(scaled, term.output.dtype)
