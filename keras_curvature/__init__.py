@@ -7,6 +7,7 @@ require_tensorflow_backend()
 from keras_curvature import (  # noqa: E402
     autodiff,
     callbacks,
+    diagnostics,
     layers,
     linalg,
     losses,
@@ -24,6 +25,7 @@ __all__ = [
     "__version__",
     "autodiff",
     "callbacks",
+    "diagnostics",
     "layers",
     "linalg",
     "losses",

@@ -18,8 +18,18 @@ ALLOWED = {
     "operators": {"autodiff", "linalg", "losses"},
     "optimizers": {"autodiff", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
-    "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
-    "plots": {"layers", "linalg"},
+    "diagnostics": {"autodiff", "layers", "linalg", "losses", "operators"},
+    "plots": {"diagnostics", "layers", "linalg", "operators"},
+    "callbacks": {
+        "autodiff",
+        "diagnostics",
+        "linalg",
+        "losses",
+        "operators",
+        "optimizers",
+        "plots",
+        "training",
+    },
 }
 
 
