@@ -156,29 +156,49 @@ def activation_report(
         Glorot, Bengio, 2010, "Understanding the difficulty of training deep
         feedforward neural networks".
     """
-    saturation = checked_number("saturation", saturation, minimum=0)
-    data = DataPass(
+    return ActivationSurvey(
         model,
         x,
         y,
         sample_weight,
+        saturation=saturation,
         loss=loss,
         loss_weights=loss_weights,
         training=training,
         batch_size=batch_size,
         verbose=verbose,
-    )
-    sites, left_out = activation_sites(model)
-    of_batch = SumsOfBatch(data.model_loss, sites, saturation)
-    sums = of_batch.results(data.sum(of_batch))
-    refuse_without_sites(model, sums, left_out, of_batch)
-    samples = data.samples
-    return ActivationReport(
-        activations=[_statistics(s, samples) for s in sums],
-        saturation=saturation,
-        samples=samples,
-        notes=notes_on(left_out, of_batch),
-    )
+    ).report()
+
+
+class ActivationSurvey:
+    """Reports on a model again and again, whose passes are compiled once.
+
+    Args: as for `activation_report`.
+    """
+
+    def __init__(
+        self, model, x, y=None, sample_weight=None, *, saturation, **options
+    ):
+        self._saturation = checked_number("saturation", saturation, minimum=0)
+        self._data = DataPass(model, x, y, sample_weight, **options)
+        self._model = model
+        self._sites, self._left_out = activation_sites(model)
+        self._sums_of_batch = SumsOfBatch(
+            self._data.model_loss, self._sites, self._saturation
+        )
+
+    def report(self):
+        """The `ActivationReport` at the weights that the model has now."""
+        of_batch = self._sums_of_batch
+        sums = of_batch.results(self._data.sum(of_batch))
+        refuse_without_sites(self._model, sums, self._left_out, of_batch)
+        samples = self._data.samples
+        return ActivationReport(
+            activations=[_statistics(s, samples) for s in sums],
+            saturation=self._saturation,
+            samples=samples,
+            notes=notes_on(self._left_out, of_batch),
+        )
 
 
 def _statistics(sums, samples):
