@@ -29,6 +29,7 @@ SLOW = (
     "tests/autodiff/test_second_derivatives_models.py",
     "tests/autodiff/test_repair_under_fit.py",
     "tests/examples/",
+    "tests/operators/test_dense_matrices.py",
     "tests/optimizers/contract/test_data.py",
     "tests/optimizers/contract/test_problems.py",
     "tests/optimizers/contract/test_ways.py",

@@ -168,7 +168,7 @@ class Passes:
         return self._is_close(self._survey.loss, loss)
 
     def _is_close(self, expected, loss):
-        tolerance = np.sqrt(np.finfo(self._model_loss.dtype.as_numpy_dtype).eps)
+        tolerance = self._surveyor.rounding
         close = abs(loss - expected) <= tolerance * max(abs(expected), 1e-30)
         return close or not np.isfinite(expected)
 

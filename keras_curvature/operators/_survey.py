@@ -43,6 +43,19 @@ class Surveyor:
         # How each loss is reduced, known when the model is first called.
         self._reductions = []
         self._widths = ()
+        self._dtypes = ()
+
+    @property
+    def rounding(self):
+        """The relative error of losses that are the same: √ε of the narrowest.
+
+        A model may hold layers, and a loss may have a dtype, of its own.
+        """
+        layers = self._model_loss.model._flatten_layers()
+        dtypes = {*self._dtypes, *(layer.compute_dtype for layer in layers)}
+        floats = [d for d in dtypes if d in ("float32", "float64")]
+        floats.append(self._model_loss.dtype.name)
+        return float(np.sqrt(max(np.finfo(d).eps for d in floats)))
 
     def of_batch(self, batch):
         """What `survey` needs of a batch, as a function to compile.
@@ -58,6 +71,7 @@ class Surveyor:
         alone = Share(one, one * tf.cast(samples_in(batch), dtype), 0)
         additional = model_loss.additional(batch, alone)
         self._reductions = [_reduction(term) for term in terms]
+        self._dtypes = tuple(term.loss.dtype for term in terms)
         self._widths = tuple(
             term.output.shape[1:].num_elements() for term in terms
         )
