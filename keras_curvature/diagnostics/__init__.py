@@ -16,6 +16,13 @@ from keras_curvature.diagnostics.curvature_split import (
     LayerSplit,
     curvature_split,
 )
+from keras_curvature.diagnostics.filter_normalization import (
+    filter_normalized_directions,
+)
+from keras_curvature.diagnostics.loss_landscape import (
+    LossLandscape,
+    loss_landscape,
+)
 
 __all__ = [
     "ActivationReport",
@@ -23,7 +30,10 @@ __all__ = [
     "CurvatureParts",
     "CurvatureSplit",
     "LayerSplit",
+    "LossLandscape",
     "activation_report",
     "curvature_parts",
     "curvature_split",
+    "filter_normalized_directions",
+    "loss_landscape",
 ]
