@@ -24,6 +24,7 @@ ALLOWED = {
         "losses",
         "operators",
     },
+    "diagnostics": {"autodiff", "layers", "linalg", "losses", "operators"},
     "optimizers": {
         "autodiff",
         "constraints",
@@ -32,8 +33,17 @@ ALLOWED = {
         "operators",
     },
     "training": {"autodiff", "linalg", "losses", "operators", "optimizers"},
-    "callbacks": {"autodiff", "linalg", "losses", "optimizers", "training"},
-    "plots": {"layers", "linalg", "uncertainty"},
+    "plots": {"diagnostics", "layers", "linalg", "operators", "uncertainty"},
+    "callbacks": {
+        "autodiff",
+        "diagnostics",
+        "linalg",
+        "losses",
+        "operators",
+        "optimizers",
+        "plots",
+        "training",
+    },
 }
 
 

@@ -1,5 +1,6 @@
-"""Keras callbacks for the solvers of this package."""
+"""Keras callbacks: solvers in plain models, curvature along a training."""
 
+from keras_curvature.callbacks.curvature_monitor import CurvatureMonitor
 from keras_curvature.callbacks.solver_progress import SolverProgress
 
-__all__ = ["SolverProgress"]
+__all__ = ["CurvatureMonitor", "SolverProgress"]

@@ -8,11 +8,21 @@ import pytest
 import tensorflow as tf
 from matplotlib import pyplot
 
+from keras_curvature.diagnostics import (
+    ActivationReport,
+    ActivationStatistics,
+    CurvatureSplit,
+    LayerSplit,
+    LossLandscape,
+)
 from keras_curvature.layers import Softplus
-from keras_curvature.linalg import Eigenpairs, SpectralDensity
+from keras_curvature.linalg import Eigenpairs, SpectralDensity, TraceEstimate
 from keras_curvature.plots import (
     plot_activation,
+    plot_activation_report,
+    plot_curvature_split,
     plot_eigenvalues,
+    plot_loss_landscape,
     plot_reliability,
     plot_spectral_density,
 )
@@ -41,7 +51,35 @@ RELIABILITY = Reliability(
     confidence=np.array([np.nan, 0.8]),
     accuracy=np.array([np.nan, 0.5]),
 )
+A = np.linspace(-1, 1, 21)
+BOWL = LossLandscape((A, A), 1 + A[:, None] ** 2 + 0 * A, 1.0)
+
+
+def layer_split(name, *numbers):
+    parts = ("hessian", "gauss_newton", "activations", "rest")
+    estimates = [TraceEstimate(number, 0.0, 1) for number in numbers]
+    found = dict(zip(parts, estimates, strict=True))
+    return LayerSplit(name, 5, found, found)
+
+
+SPLIT = CurvatureSplit(
+    [layer_split("a", 3.0, 2.0, 1.0, 0.0), layer_split("b", 2.0, 5.0, -3.0, 0)],
+    layer_split("all", 5.0, 7.0, -2.0, 0.0),
+    [],
+)
+REPORT = ActivationReport(
+    [
+        ActivationStatistics("a", "tanh", 3, 0.5, 0.4, 0.25, 0.125, 2.0, 1.0),
+        ActivationStatistics("b", "sigmoid", 1, 0.2, 0.1, 0, 0, None, 1.0),
+    ],
+    0.05,
+    10,
+    [],
+)
 PLOTS = {
+    plot_loss_landscape: BOWL,
+    plot_curvature_split: SPLIT,
+    plot_activation_report: REPORT,
     plot_spectral_density: SPECTRUM,
     plot_eigenvalues: PAIRS,
     plot_activation: "tanh",
@@ -190,3 +228,75 @@ def test_reliability_shows_the_bins_that_hold_predictions():
     assert "0.300" in ax.get_title()
     with pytest.raises(ValueError, match="reliability"):
         plot_reliability([0.5])
+
+
+def bars(ax):
+    """The lengths of the bars by their label."""
+    return {
+        c.get_label(): [bar.get_width() for bar in c] for c in ax.containers
+    }
+
+
+def layer_names(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def test_curvature_split_has_a_bar_for_each_part():
+    ax = plot_curvature_split(SPLIT)
+    assert layer_names(ax) == ["a", "b", "all"]
+    assert bars(ax) == {
+        "Gauss–Newton": [2, 5, 7],
+        "f″ of activations": [1, -3, -2],
+        "rest": [0, 0, 0],
+    }
+    # The first layer is on top.
+    assert ax.yaxis_inverted()
+    assert plot_curvature_split(SPLIT, quantity="norm").get_xlabel() == (
+        "Frobenius norm"
+    )
+
+
+def test_activation_report_leaves_out_what_is_not_known():
+    ax = plot_activation_report(REPORT)
+    assert layer_names(ax) == ["a (tanh)", "b (sigmoid)"]
+    found = bars(ax)
+    np.testing.assert_equal(found["gradient passed on"], [0.5, np.nan])
+    assert found["values saturated"] == [0.25, 0]
+    assert found["units dead"] == [0.125, 0]
+
+
+def test_the_first_direction_of_a_landscape_is_the_horizontal_one():
+    ax = plot_loss_landscape(BOWL)
+    filled = ax.collections[0]
+    # The valley, where only the second direction moves, stands upright.
+    low = filled.get_paths()[0].get_extents()
+    assert low.height == 2 and low.width < 1
+    (cross,) = ax.lines
+    assert cross.get_xydata().tolist() == [[0, 0]]
+
+
+def test_a_line_of_losses_has_a_logarithmic_scale_over_many_decades():
+    line = LossLandscape((A,), 10 ** (4 * np.abs(A)), 1.0)
+    ax = plot_loss_landscape(line)
+    assert ax.get_yscale() == "log"
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), line.losses)
+    flat = plot_loss_landscape(LossLandscape((A,), 1 + A**2, 1.0))
+    assert flat.get_yscale() == "linear"
+
+
+def test_losses_that_are_not_finite_stay_blank():
+    losses = BOWL.losses.copy()
+    losses[:5] = np.inf
+    ax = plot_loss_landscape(LossLandscape((A, A), losses, 1.0))
+    paths = [p for p in ax.collections[0].get_paths() if len(p)]
+    assert min(p.get_extents().x0 for p in paths) >= A[5]
+    with pytest.raises(ValueError, match="Make `distance` smaller"):
+        plot_loss_landscape(LossLandscape((A,), A * np.nan, np.nan))
+
+
+@pytest.mark.parametrize(
+    "plot", [plot_loss_landscape, plot_curvature_split, plot_activation_report]
+)
+def test_what_is_no_result_is_refused(plot):
+    with pytest.raises(TypeError, match="must be what `keras_curvature"):
+        plot([1.0, 2.0])
