@@ -65,7 +65,10 @@ def step_and_expectation(
 ):
     """One step, and −(matrix + λI)⁻¹·gradient with the λ it took."""
     optimizer = LevenbergMarquardt(
-        solver, scaling="identity", initial_trust_radius=0.01
+        solver,
+        scaling="identity",
+        geodesic_acceleration=False,
+        initial_trust_radius=0.01,
     )
     model.compile(optimizer, loss, **options)
     before = flat_weights(model)
