@@ -22,6 +22,15 @@ tf.config.set_logical_device_configuration(
 gc.collect()
 gc.freeze()
 
+# Where TensorFlow's graph optimizer stays on, as it is for users. To rewrite a
+# graph before its first run takes longer than all runs in the other tests.
+OPTIMIZED_GRAPHS = (
+    "tests/autodiff/test_gradient_graph.py",
+    "tests/autodiff/test_repair_under_fit.py",
+    "tests/optimizers/contract/",
+    "tests/optimizers/evaluations/",
+)
+
 # What `make test-fast` leaves out: parts of the tests' names.
 SLOW = (
     "tests/autodiff/test_second_derivatives_table.py::test_second_derivative_is"
@@ -53,6 +62,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def graph_optimizer(request):
+    is_on = request.node.nodeid.startswith(OPTIMIZED_GRAPHS)
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": not is_on}
+    )
 
 
 @pytest.fixture(autouse=True)
