@@ -20,11 +20,7 @@ PURPLE = "#CC79A7"
 
 # Name of --optimizers: what the plots call it, how it is made, its color.
 OPTIMIZERS = {
-    "levenberg_marquardt": (
-        "LevenbergMarquardt",
-        lambda: LevenbergMarquardt(geodesic_acceleration=True),
-        BLUE,
-    ),
+    "levenberg_marquardt": ("LevenbergMarquardt", LevenbergMarquardt, BLUE),
     "gauss_newton": ("GaussNewton", GaussNewton, GREEN),
     "lbfgs": ("LBFGS", LBFGS, PURPLE),
     "newton_cg": ("NewtonCG", NewtonCG, GREY),
