@@ -17,7 +17,8 @@ from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
     sum_over_replicas,
 )
-from keras_curvature.optimizers._evaluations import run, seen_loss
+from keras_curvature.optimizers._common.seen_loss import SeesLoss
+from keras_curvature.optimizers._evaluations import run
 from keras_curvature.optimizers._evaluations.between_steps import BetweenSteps
 from keras_curvature.optimizers._evaluations.evaluation import (
     Evaluation,
@@ -29,6 +30,7 @@ from keras_curvature.optimizers._evaluations.given import (
     refuse_variable,
 )
 from keras_curvature.optimizers._evaluations.method import Method
+from keras_curvature.optimizers._evaluations.seen_loss import seen_loss
 from keras_curvature.optimizers._evaluations.state import (
     next_weights,
     shapes_of_accumulation,
@@ -37,7 +39,7 @@ from keras_curvature.optimizers._evaluations.state import (
 from keras_curvature.optimizers.stop_reason import StopReason
 
 
-class ReverseCommunication(Method, SavesVariableNames, BetweenSteps):
+class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
     """Base of the solvers whose steps are evaluations at trial points.
 
     The state is a dict of tensors, one for each optimizer variable, and all
@@ -123,10 +125,6 @@ class ReverseCommunication(Method, SavesVariableNames, BetweenSteps):
 
     # One step of `fit`
 
-    def scale_loss(self, loss):
-        seen_loss.remember(self, loss)
-        return super().scale_loss(loss)
-
     def apply(self, grads, trainable_variables=None):
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
@@ -136,7 +134,7 @@ class ReverseCommunication(Method, SavesVariableNames, BetweenSteps):
         grads = list(grads)
         refuse_half_precision(self.name, grads)
         refuse_inexact_nested_derivatives(grads)
-        loss = seen_loss.take(self)
+        loss = seen_loss(self)
         with not_recorded():
             state = {
                 name: tf.convert_to_tensor(variable)
