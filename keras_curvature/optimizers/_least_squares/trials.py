@@ -66,8 +66,8 @@ def try_steps(objective, propose, radius, damping, last, max_attempts):
             `Proposal`.
         radius: Scalar tensor, the first radius.
         damping: Scalar tensor, λ of the step before.
-        last: Scalar tensor, length of the last accepted step, infinite where
-            there is none or its radius bounded it.
+        last: Scalar tensor, length of the last accepted step, the largest
+            number where there is none or its radius bounded it.
         max_attempts: Int or scalar tensor, 0 to try nothing.
 
     Returns:
