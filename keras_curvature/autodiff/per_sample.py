@@ -101,9 +101,7 @@ def per_sample_jacobian(
 
     try:
         with quiet_attempt() as attempt:
-            return tf.vectorized_map(
-                vectorizable, inputs, fallback_to_while_loop=False
-            )
+            return _vectorized(vectorizable, inputs)
     except (NotImplementedError, TypeError, ValueError) as error:
         # An operation that TensorFlow cannot vectorize, or vectorizes wrongly,
         # or an error of the caller's, which is raised again here.
@@ -119,6 +117,31 @@ def per_sample_jacobian(
             attempt.failed or error, results, sources, may_be_columns
         )
         return results
+
+
+def _vectorized(one_sample, inputs):
+    """The same for all samples at once, of which there are two at least.
+
+    TensorFlow vectorizes a squeeze without axes, which keras.ops.add makes of
+    rows, to one that takes the axis of the samples too if its length is one.
+    Such a batch gets its sample twice here.
+    """
+    flat = tf.nest.flatten(inputs)
+    batch = flat[0].shape[0]
+    if batch is not None and batch != 1:
+        return tf.vectorized_map(
+            one_sample, inputs, fallback_to_while_loop=False
+        )
+    count = tf.shape(flat[0])[0]
+    more = tf.cast(count == 1, tf.int32)
+    results = tf.vectorized_map(
+        one_sample,
+        tf.nest.map_structure(
+            lambda t: tf.concat([t, t[:more]], axis=0), inputs
+        ),
+        fallback_to_while_loop=False,
+    )
+    return tf.nest.map_structure(lambda t: t[:count], results)
 
 
 def _warn_of_passes(cause, results, variables, may_be_columns):

@@ -208,7 +208,8 @@ def _origin(gradient, v, radii):
 def _leave(at, gradient, curvature, radii, leaves):
     """Records p = z + τd, ‖p‖ = Δ, for the regions that are left here."""
     gap = tf.maximum(radii**2 - at.zz, 0.0)
-    tau = gap / (at.zd + tf.sqrt(at.zd**2 + at.dd * gap))
+    gap = tf.where(leaves, gap, tf.zeros_like(gap))
+    tau = tf.math.divide_no_nan(gap, at.zd + tf.sqrt(at.zd**2 + at.dd * gap))
     steps = at.z + tau[:, tf.newaxis] * at.d
     product = at.r - gradient  # Hz
     slopes = dot(gradient, at.z) + tau * dot(gradient, at.d)

@@ -92,7 +92,8 @@ def _scale(change, curvature):
     unit = tf.reduce_max(tf.abs(change))
     unit = tf.where(unit > 0, unit, tf.ones_like(unit))
     change = change / unit
-    return curvature / unit / dot(change, change) / unit
+    squares = dot(change, change)
+    return tf.math.divide_no_nan(curvature / unit, squares) / unit
 
 
 def store_pair(step, change, old_gradient, steps, changes, pairs):

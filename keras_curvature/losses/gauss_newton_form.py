@@ -3,7 +3,6 @@
 import dataclasses
 import math
 
-import numpy as np
 import tensorflow as tf
 
 from keras_curvature.losses.known_loss import known_loss, known_names
@@ -195,8 +194,8 @@ def _form_of_output(term, gradient):
     if p is None:
         # A gradient that S cannot reach would be lost.
         is_bad |= (squared == 0) & (gradient != 0)
-    nan = tf.constant(np.nan, dtype)
-    scale = tf.sqrt(tf.where(is_bad, nan, squared))
+    # NaN where it is bad.
+    scale = tf.sqrt(tf.where(is_bad, -tf.ones_like(squared), squared))
     # Where the scale is 0, so is the gradient.
     residuals = tf.math.divide_no_nan(gradient, scale)
 

@@ -1,5 +1,7 @@
 """Newton's method with truncated conjugate gradients and a trust region."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -172,11 +174,12 @@ class NewtonCG(TrustRegionSolver):
         tolerance = tf.minimum(
             tf.constant(self.cg_tolerance, tolerance.dtype), tolerance
         )
+        # The probe must not end at a boundary; its square is still finite.
+        unbounded = 0.9 * math.sqrt(radius.dtype.max)
         found = steihaug(
             lambda vector: self._hessian_product(evaluation, vector),
             tf.where(is_stationary, probe(gradient), gradient),
-            # The probe must not end at a boundary.
-            radii_of_path(where(is_stationary, radius.dtype.max, radius), KEPT),
+            radii_of_path(where(is_stationary, unbounded, radius), KEPT),
             where(is_stationary, _PROBE_TOLERANCE, tolerance),
             self.max_cg_iterations,
             self._precondition(state),

@@ -39,6 +39,7 @@ class Sophia(DiagonalCurvatureOptimizer):
       diagonal, never negative. Needs `keras_curvature.Model`, `Sequential` or
       `Functional`, and `loss` among categorical, sparse categorical and
       binary cross-entropy and mean squared error (labels with normal noise).
+      With a negative sample weight it is not finite, and the step is skipped.
 
     On replicas and over accumulated micro-batches D is that of the whole
     batch. `weight_decay` is decoupled, as in Keras.
@@ -143,6 +144,11 @@ class Sophia(DiagonalCurvatureOptimizer):
             self._estimator = Hutchinson(probes=1, seed=self.seed)
         else:
             self._estimator = GaussNewtonBartlett(self.seed)
+            self._remedy_of_skipping += (
+                " Look for a negative `sample_weight`, class or loss weight: "
+                "the gauss_newton_bartlett estimate is not defined with one, "
+                'and estimator="hutchinson" takes any.'
+            )
 
     def _curvature_moment(self, estimate, variable):
         return estimate

@@ -98,6 +98,27 @@ def test_an_empty_batch_has_no_rows():
     assert jacobian.shape == (0, 1, 2, 1)
 
 
+@pytest.mark.parametrize("known_size", [False, True])
+def test_a_batch_of_one_sample_is_one_of_its_rows(known_size, float64, rng):
+    # keras.ops.add squeezes a tensor of one row, without naming the axis.
+    inputs = [keras.Input((2,)), keras.Input((2,))]
+    hidden = keras.layers.Add()([DENSE(2)(inputs[0]), DENSE(2)(inputs[1])])
+    model = keras.Model(inputs, keras.layers.Add()([DENSE(2)(hidden), hidden]))
+    x = [tf.constant(rng.normal(size=(3, 2))) for _ in inputs]
+    signature = tf.TensorSpec((1 if known_size else None, 2), tf.float64)
+
+    @tf.function(input_signature=[[signature, signature]], autograph=False)
+    def jacobians(x):
+        return per_sample_jacobian(model, x, model.trainable_variables)
+
+    alone, rows = jacobians([t[:1] for t in x])
+    together = tf.constant(model(x)[:1])
+    assert_allclose(alone, together, atol=1e-14)
+    expected = per_sample_jacobian(model, x, model.trainable_variables)[1]
+    for row, whole in zip(rows, expected, strict=True):
+        assert_allclose(row, whole[:1], atol=1e-14)
+
+
 def test_outputs_without_a_row_for_each_sample_are_refused():
     w = tf.Variable([[1.0], [2.0]])
     with pytest.raises(ValueError, match="one row of outputs for each sample"):

@@ -256,3 +256,17 @@ def test_bartlett_needs_a_compiled_loss():
 def test_arguments_that_break_their_rule_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Sophia(**arguments)
+
+
+def test_a_negative_sample_weight_is_named_where_it_skips_steps():
+    model = keras_curvature.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(1)]
+    )
+    model.compile(Sophia(estimator="gauss_newton_bartlett"), "mse")
+    x, weights = np.ones((4, 2)), np.array([1.0, 1.0, -1.0, 1.0])
+    with pytest.warns(UserWarning, match="negative `sample_weight`"):
+        model.fit(x, x[:, :1], sample_weight=weights, verbose=0)
+    assert model.optimizer.skipped_steps == 1
+    model.compile(Sophia(), "mse")
+    model.fit(x, x[:, :1], sample_weight=weights, verbose=0)
+    assert model.optimizer.skipped_steps == 0

@@ -67,6 +67,11 @@ class DiagonalCurvatureOptimizer(
         )
         self.seed = checked_integer("seed", seed, minimum=0)
 
+    # What the warning of skipped steps advises.
+    _remedy_of_skipping = (
+        "Lower the learning rate or, in float16, the loss scale."
+    )
+
     def _curvature_moment(self, estimate, variable):
         """What of an estimate of the diagonal is averaged over the steps."""
         raise NotImplementedError
@@ -240,7 +245,7 @@ class DiagonalCurvatureOptimizer(
         super().finalize_variable_values(var_list)
         self._warn_of_skipped_steps(
             "g, the estimate of H's diagonal or the step",
-            "Lower the learning rate or, in float16, the loss scale.",
+            self._remedy_of_skipping,
         )
 
     def get_config(self):

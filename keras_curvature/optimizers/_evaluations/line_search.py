@@ -1,5 +1,6 @@
 """A strong Wolfe line search that asks for one evaluation at a time."""
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -153,7 +154,9 @@ def _is_satisfied(search, trial, rules, noise):
     decrease, curvature, _ = rules
     origin = search.origin
     required = origin.loss + decrease * trial.step * origin.slope
-    is_flat = tf.abs(trial.slope) <= -curvature * origin.slope
+    is_flat = True
+    if not math.isinf(curvature):
+        is_flat = tf.abs(trial.slope) <= -curvature * origin.slope
     is_approximate = (trial.loss <= origin.loss + noise) & (
         trial.slope <= (2 * decrease - 1) * origin.slope
     )

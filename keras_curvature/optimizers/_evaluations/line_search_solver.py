@@ -181,4 +181,5 @@ def _first_step(state):
     """
     is_first = state["accepted_steps"] == 0
     length = where(is_first, 1.0, tf.minimum(state["moved"], 1.0))
-    return where(_is_steepest(state), length / norm(state["gradient"]), 1.0)
+    first = tf.math.divide_no_nan(length, norm(state["gradient"]))
+    return where(_is_steepest(state), first, 1.0)

@@ -12,6 +12,10 @@ import tensorflow as tf
 # step may go, and the part to which an interval has to shrink in two
 # evaluations.
 SHRINKAGE = 0.66
+# Part of the way between two points where a curve has its minimum that has
+# none: far beyond all others, and finite, so that tf.debugging's numeric
+# checks pass what is computed and not selected.
+_NOWHERE = 1e60
 
 
 class Point(NamedTuple):
@@ -85,7 +89,8 @@ def safeguarded_step(interval, case, smallest, largest):
         first,
         tf.where(case.turned, second, tf.where(case.flatter, third, fourth)),
     )
-    return tf.where(tf.math.is_finite(step), step, (low.step + trial.step) / 2)
+    is_somewhere = _is_somewhere(step, low, trial)
+    return tf.where(is_somewhere, step, (low.step + trial.step) / 2)
 
 
 def _flatter_step(interval, cubic, secant, bound, is_beyond):
@@ -93,7 +98,7 @@ def _flatter_step(interval, cubic, secant, bound, is_beyond):
     low, high, trial, bracketed = interval
     # A cubic without a minimum beyond the trial says nothing.
     beyond = (cubic - trial.step) * (trial.step - low.step) > 0
-    cubic = tf.where(beyond & tf.math.is_finite(cubic), cubic, bound)
+    cubic = tf.where(beyond & _is_somewhere(cubic, low, trial), cubic, bound)
     cubic_is_further = _is_further(cubic, secant, trial)
     step = tf.where(cubic_is_further == bracketed, secant, cubic)
     limit = trial.step + SHRINKAGE * (high.step - trial.step)
@@ -101,6 +106,21 @@ def _flatter_step(interval, cubic, secant, bound, is_beyond):
         is_beyond, tf.minimum(limit, step), tf.maximum(limit, step)
     )
     return tf.where(bracketed, limited, step)
+
+
+def _is_somewhere(step, a, b):
+    """Whether a minimizer exists."""
+    return tf.abs(step - a.step) < _NOWHERE / 1e20 * tf.abs(b.step - a.step)
+
+
+def _ratio(numerator, denominator):
+    is_zero = denominator == 0
+    nowhere = tf.constant(_NOWHERE, denominator.dtype)
+    return tf.where(
+        is_zero,
+        tf.where(numerator < 0, -nowhere, nowhere),
+        numerator / tf.where(is_zero, tf.ones_like(denominator), denominator),
+    )
 
 
 def _is_further(step, other, point):
@@ -119,26 +139,31 @@ def _cubic_minimizers(*pairs):
 
 def _cubic_minimizer(a, b):
     """Minimizer of the cubic with the values and slopes of both points."""
-    theta = 3 * (a.loss - b.loss) / (b.step - a.step) + a.slope + b.slope
+    fall = tf.math.divide_no_nan(3 * (a.loss - b.loss), b.step - a.step)
+    theta = fall + a.slope + b.slope
     scale = tf.maximum(
         tf.abs(theta), tf.maximum(tf.abs(a.slope), tf.abs(b.slope))
     )
-    radicand = (theta / scale) ** 2 - (a.slope / scale) * (b.slope / scale)
+    theta_part, a_part, b_part = (
+        tf.math.divide_no_nan(t, scale) for t in (theta, a.slope, b.slope)
+    )
+    radicand = theta_part**2 - a_part * b_part
     gamma = scale * tf.sqrt(tf.maximum(radicand, 0.0))
     gamma = tf.where(b.step < a.step, -gamma, gamma)
-    ratio = (gamma - a.slope + theta) / (2 * gamma - a.slope + b.slope)
+    ratio = _ratio(gamma - a.slope + theta, 2 * gamma - a.slope + b.slope)
     return a.step + ratio * (b.step - a.step)
 
 
 def _quadratic_minimizer(a, b):
     """Minimizer of the parabola with both values and the first slope."""
-    chord = (b.loss - a.loss) / (b.step - a.step)
-    return a.step + a.slope / (a.slope - chord) / 2 * (b.step - a.step)
+    chord = tf.math.divide_no_nan(b.loss - a.loss, b.step - a.step)
+    part = _ratio(a.slope, a.slope - chord) / 2
+    return a.step + part * (b.step - a.step)
 
 
 def _secant_minimizer(a, b):
     """Minimizer of the parabola with both slopes."""
-    return b.step + b.slope / (b.slope - a.slope) * (a.step - b.step)
+    return b.step + _ratio(b.slope, b.slope - a.slope) * (a.step - b.step)
 
 
 def tilted(interval, slope):

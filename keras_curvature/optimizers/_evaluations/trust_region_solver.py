@@ -98,9 +98,8 @@ class TrustRegionSolver(ReverseCommunication):
             state["trust_radius"],
         )
         is_stationary = largest(gradient) <= self.gradient_tolerance
-        found = self._path(
-            state, evaluation, radius, gradient_norm / initial, is_stationary
-        )
+        fall = tf.math.divide_no_nan(gradient_norm, initial)
+        found = self._path(state, evaluation, radius, fall, is_stationary)
         predicted = -(found.slopes[0] + found.curvatures[0] / 2)
         is_converged = is_stationary & (
             tf.cast(predicted, tf.float64) <= rounding_error(state)
@@ -152,6 +151,5 @@ def _gain(state, evaluation):
         dot(evaluation.gradient, step),
         rounding_error(state),
     )
-    nothing = tf.constant(float("nan"), tf.float64)
-    actual = tf.where(is_finite(evaluation), reduction.value, nothing)
-    return gain_ratio(actual, predicted), reduction
+    ratio = gain_ratio(reduction.value, predicted)
+    return where(is_finite(evaluation), ratio, -1.0), reduction

@@ -2,7 +2,6 @@
 
 import warnings
 
-import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import (
@@ -157,7 +156,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             proposals.propose,
             radius=tf.where(radius > 0, radius, first),
             damping=state["damping"],
-            last=tf.where(length > 0, length, np.inf),
+            last=tf.where(length > 0, length, length.dtype.max),
             # None after a run has ended.
             max_attempts=tf.where(state["status"] == 0, self.max_attempts, 0),
             bounds=proposals.bounds,

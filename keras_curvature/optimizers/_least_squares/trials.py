@@ -68,8 +68,8 @@ def try_steps(
             `Proposal`.
         radius: Scalar tensor, the first radius.
         damping: Scalar tensor, λ of the step before.
-        last: Scalar tensor, the length below which a free step contracts,
-            infinite where none is known.
+        last: Scalar tensor, the length below which a free step contracts, the
+            largest number where none is known.
         max_attempts: Int or scalar tensor, 0 to try nothing.
         bounds: `Bounds` or None. Where weights lie beyond them nothing is
             tried, and the step onto them is taken.
