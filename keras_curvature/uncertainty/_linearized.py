@@ -1,10 +1,9 @@
 """Outputs of a model with their Jacobians, part by part of the inputs."""
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_curvature.autodiff.per_sample import per_sample_jacobian
+from keras_curvature.uncertainty._parts import in_parts
 
 # The entries of Jacobians that are held at once.
 _ENTRIES = 2**24
@@ -34,11 +33,7 @@ class Linearized:
         self._fit.refuse_moved()
         size = len(self._fit.values)
         at_once = max(1, _ENTRIES // (self._fit.outputs * size))
-        x = keras.tree.map_structure(np.asarray, x)
-        for start in range(0, len(keras.tree.flatten(x)[0]), at_once):
-            rows = slice(start, start + at_once)
-            part = keras.tree.map_structure(lambda a, r=rows: a[r], x)
-            part = keras.tree.map_structure(tf.constant, part)
+        for part in in_parts(x, at_once):
             mean, jacobian = self._compiled(part)
             yield mean.numpy().astype(float), jacobian.numpy().astype(float)
 

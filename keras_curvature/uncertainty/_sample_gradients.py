@@ -1,10 +1,10 @@
 """Gradients of the losses of single samples."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature.autodiff.per_sample import per_sample_jacobian
+from keras_curvature.uncertainty._parts import in_parts
 
 # The entries of gradients that are held at once.
 _ENTRIES = 2**24
@@ -35,10 +35,5 @@ def sample_gradients(model, loss, x, y, variables):
         rows = [tf.reshape(r, (tf.shape(r)[0], -1)) for r in rows]
         return tf.concat([tf.cast(r, rows[0].dtype) for r in rows], 1)
 
-    data = keras.tree.map_structure(np.asarray, (x, y))
-    for start in range(0, len(keras.tree.flatten(data)[0]), at_once):
-        rows = slice(start, start + at_once)
-        part = keras.tree.map_structure(
-            lambda a, rows=rows: tf.constant(a[rows]), data
-        )
+    for part in in_parts((x, y), at_once):
         yield gradients(part).numpy().astype(float)

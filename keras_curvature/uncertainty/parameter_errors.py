@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_curvature._checks import checked_number
 from keras_curvature.operators.jacobian import Jacobian
+from keras_curvature.uncertainty._parts import in_parts
 from keras_curvature.uncertainty._quantiles import (
     normal_quantile,
     student_quantile,
@@ -153,12 +154,8 @@ class ParameterErrors:
 
     def _predicted(self, x):
         """Outputs and the variances that the weights give them."""
-        x = keras.tree.map_structure(np.asarray, x)
-        samples = len(keras.tree.flatten(x)[0])
         means, variances = [], []
-        for start in range(0, samples, _AT_ONCE):
-            rows = slice(start, start + _AT_ONCE)
-            part = keras.tree.map_structure(lambda a, r=rows: a[r], x)
+        for part in in_parts(x, _AT_ONCE):
             jacobian = Jacobian(self.model, part, layers=self.layers)
             self._refuse_moved(jacobian)
             mean = self.model(part, training=False)
