@@ -15,6 +15,7 @@ from keras_curvature import (  # noqa: E402
     optimizers,
     plots,
     training,
+    uncertainty,
 )
 from keras_curvature._version import __version__  # noqa: E402
 from keras_curvature.training import Model, Sequential, solve  # noqa: E402
@@ -34,4 +35,5 @@ __all__ = [
     "plots",
     "solve",
     "training",
+    "uncertainty",
 ]

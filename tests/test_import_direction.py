@@ -16,10 +16,11 @@ ALLOWED = {
     "linalg": set(),
     "autodiff": set(),
     "operators": {"autodiff", "linalg", "losses"},
+    "uncertainty": {"autodiff", "linalg", "losses", "operators"},
     "optimizers": {"autodiff", "linalg", "losses"},
     "training": {"autodiff", "linalg", "losses", "optimizers"},
     "diagnostics": {"autodiff", "layers", "linalg", "losses", "operators"},
-    "plots": {"diagnostics", "layers", "linalg", "operators"},
+    "plots": {"diagnostics", "layers", "linalg", "uncertainty"},
     "callbacks": {
         "autodiff",
         "diagnostics",

@@ -6,6 +6,10 @@ from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.gradient_covariance import GradientCovariance
 from keras_curvature.operators.hessian import Hessian
 from keras_curvature.operators.jacobian import Jacobian
+from keras_curvature.operators.triangular_factor import (
+    TriangularFactor,
+    triangular_factor,
+)
 
 __all__ = [
     "CurvatureOperator",
@@ -14,4 +18,6 @@ __all__ = [
     "GradientCovariance",
     "Hessian",
     "Jacobian",
+    "TriangularFactor",
+    "triangular_factor",
 ]

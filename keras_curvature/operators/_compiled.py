@@ -1,5 +1,7 @@
 """Functions of a batch that are traced once, whatever its size."""
 
+import functools
+
 import tensorflow as tf
 
 
@@ -36,19 +38,20 @@ class CompiledFunction:
     def _trace(self, arguments, signature):
         # tf.function has no signature for None, so it is given what is there.
         present = [spec is not None for spec in signature]
-
-        def call(flat):
-            flat = iter(flat)
-            flat = [next(flat) if p else None for p in present]
-            return self._function(*tf.nest.pack_sequence_as(arguments, flat))
-
         self._signature = signature
         self._compiled = tf.function(
-            call,
+            # TensorFlow counts the traces of all functions with the same code
+            # and would warn of the fifth operator; a partial has none.
+            functools.partial(self._call, arguments, present),
             input_signature=[[s for s in signature if s is not None]],
             jit_compile=self._jit_compile,
             autograph=False,
         )
+
+    def _call(self, structure, present, flat):
+        flat = iter(flat)
+        flat = [next(flat) if p else None for p in present]
+        return self._function(*tf.nest.pack_sequence_as(structure, flat))
 
 
 def _spec(tensor):

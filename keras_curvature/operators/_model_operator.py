@@ -70,6 +70,11 @@ class ModelOperator(CurvatureOperator):
         """The number of samples in the data, an int."""
         return int(self._passes.survey.samples)
 
+    @property
+    def output_shapes(self):
+        """For each loss, the shape of the outputs of a sample, a tuple."""
+        return self._passes.survey.shapes
+
     def _matmat(self, matrix):
         if matrix.shape[1] == 1:
             # Without a loop over the columns.

@@ -40,6 +40,15 @@ class BlockCurvature:
             for j in jacobians
         ]
 
+    def matrix(self, jacobian):
+        """Σ Jᵀ·B·J over the samples, of shape `(size, size)`.
+
+        Args:
+            jacobian: Tensor of shape `(batch, outputs, size)`.
+        """
+        blocks = tf.cast(self._blocks(), jacobian.dtype)
+        return _flat(jacobian, transpose=True) @ _flat(blocks @ jacobian)
+
     def _blocks(self):
         """B as a tensor of shape (batch, outputs, outputs)."""
         widths = [math.prod(o.shape[1:]) for o in self._outputs]
@@ -112,3 +121,18 @@ class ScoreCurvature:
             List of tensors of shape `(size,)`.
         """
         return [tf.reduce_sum(j * j, (0, 1)) for j in jacobians]
+
+    def matrix(self, jacobian):
+        """Σ Jᵀ·B·J over the samples, of shape `(size, size)`.
+
+        Args:
+            jacobian: Tensor of shape `(batch, vectors, size)`, the products of
+                the rows with J.
+        """
+        return _flat(jacobian, transpose=True) @ _flat(jacobian)
+
+
+def _flat(jacobian, transpose=False):
+    """All rows of all samples, or these as columns."""
+    rows = tf.reshape(jacobian, (-1, jacobian.shape[-1]))
+    return tf.transpose(rows) if transpose else rows

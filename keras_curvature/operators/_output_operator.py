@@ -76,24 +76,58 @@ class OutputOperator(ModelOperator):
             block_size: Int, columns that share a pass over the data where
                 products are taken. Defaults to 64.
         """
-        if not self._model_loss.training:
-            at_once = samples_at_once(self._passes.survey, self.shape[0])
-            if at_once is not None:
-                diagonal = self._diagonal_by_samples(at_once)
-                if diagonal is not None:
-                    return diagonal
-        return super().diagonal(block_size)
+        sums = self._sum_by_samples(self._batch_squares)
+        if sums is None:
+            return super().diagonal(block_size)
+        return self._finite(self._diagonal_of_sums(*sums))
 
-    def _diagonal_by_samples(self, at_once):
-        *sums, difference = self._sum(self._batch_squares, at_once=at_once)
-        if float(difference) > self._rounding:
-            # The model mixes samples.
+    def to_dense(self, block_size=64):
+        """The matrix itself, of shape `(n, n)`.
+
+        From the Jacobian of each sample, in one pass over the data, where the
+        model has fewer outputs than weights and treats samples alone, and from
+        products otherwise.
+
+        Args:
+            block_size: Int, columns that share a pass over the data where
+                products are taken. Defaults to 64.
+        """
+        sums = self._sum_by_samples(self._batch_matrix)
+        if sums is None:
+            return super().to_dense(block_size)
+        return self._finite(self._dense_of_sums(*sums))
+
+    def _sum_by_samples(self, function):
+        """The sums of a function of Jacobians, or None for products."""
+        if self._model_loss.training:
             return None
-        diagonal = self._diagonal_of_sums(*sums)
-        self._refuse_overflow(diagonal, tf.zeros(()))
-        return diagonal
+        at_once = samples_at_once(self._passes.survey, self.shape[0])
+        if at_once is None:
+            return None
+        *sums, difference = self._sum(function, at_once=at_once)
+        # Or the model mixes samples.
+        return sums if float(difference) <= self._rounding else None
+
+    def _finite(self, result):
+        self._refuse_overflow(
+            tf.reshape(result, (self.shape[0], -1)), tf.zeros(())
+        )
+        return result
 
     def _batch_squares(self, batch, share):
+        def diagonal(curvature, jacobians):
+            return tf.concat(curvature.squares(jacobians), 0)
+
+        return self._of_jacobians(batch, share, diagonal)
+
+    def _batch_matrix(self, batch, share):
+        def matrix(curvature, jacobians):
+            return curvature.matrix(tf.concat(jacobians, 2))
+
+        return self._of_jacobians(batch, share, matrix)
+
+    def _of_jacobians(self, batch, share, function):
+        """The loss, and a function of curvature and Jacobians, of a batch."""
         terms, linearization = self._linearized(batch, share)
         curvature = self._output_curvature(terms, share)
 
@@ -109,19 +143,18 @@ class OutputOperator(ModelOperator):
             [term.output for term in terms],
             self.variables,
         )
-        squares = curvature.squares(jacobians)
-        squares = [
-            tf.reshape(s, v.shape)
-            for s, v in zip(squares, self.variables, strict=True)
-        ]
+        jacobians = [tf.cast(j, self.dtype) for j in jacobians]
         return self._loss_of(terms, batch, share), [
-            self.flatten(squares),
+            function(curvature, jacobians),
             *self._batch_vectors(terms, linearization),
             difference,
         ]
 
     def _diagonal_of_sums(self, diagonal):
         return diagonal
+
+    def _dense_of_sums(self, matrix):
+        return matrix
 
 
 def detached(term):

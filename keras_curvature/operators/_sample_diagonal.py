@@ -20,10 +20,16 @@ def samples_at_once(survey, size):
         Int, or None where products with unit vectors serve better, or where a
         sample has no outputs of its own.
     """
+    if None in survey.widths or sum(survey.widths) > size:
+        return None
+    return samples_held_at_once(survey, size)
+
+
+def samples_held_at_once(survey, size):
+    """As `samples_at_once`, also where products would be faster."""
     if not survey.by_samples or None in survey.widths:
         return None
-    width = sum(survey.widths)
-    return max(1, _ENTRIES // (width * size)) if width <= size else None
+    return max(1, _ENTRIES // max(1, sum(survey.widths) * size))
 
 
 def sample_jacobians(outputs_fn, batch, rows, outputs, variables):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -19,8 +20,8 @@ class Survey:
         loss: Float, Keras's loss of all data as one batch.
         weights: Checksums of the weights at which that was.
         by_samples: Bool, whether each loss has a value for each sample.
-        widths: Tuple, for each loss the number of outputs of a sample, or
-            None where that varies.
+        shapes: Tuple, for each loss the shape of its outputs of a sample,
+            with None where that varies.
     """
 
     divisors: tf.Tensor
@@ -28,7 +29,14 @@ class Survey:
     loss: float
     weights: list
     by_samples: bool
-    widths: tuple
+    shapes: tuple
+
+    @property
+    def widths(self):
+        """For each loss the number of outputs of a sample, None if unknown."""
+        return tuple(
+            None if None in shape else math.prod(shape) for shape in self.shapes
+        )
 
 
 class Surveyor:
@@ -42,7 +50,7 @@ class Surveyor:
         self._model_loss = model_loss
         # How each loss is reduced, known when the model is first called.
         self._reductions = []
-        self._widths = ()
+        self._shapes = ()
         self._dtypes = ()
 
     @property
@@ -72,9 +80,7 @@ class Surveyor:
         additional = model_loss.additional(batch, alone)
         self._reductions = [_reduction(term) for term in terms]
         self._dtypes = tuple(term.loss.dtype for term in terms)
-        self._widths = tuple(
-            term.output.shape[1:].num_elements() for term in terms
-        )
+        self._shapes = tuple(tuple(term.output.shape[1:]) for term in terms)
         sums, divisors, rows = [], [], []
         for term, reduction in zip(terms, self._reductions, strict=True):
             is_own = reduction == "its own"
@@ -120,7 +126,7 @@ class Surveyor:
             float(values.sum() + additional / samples),
             checksums(self._model_loss.model),
             by_samples,
-            self._widths,
+            self._shapes,
         )
 
     def _is_by_samples(self, size, rows):

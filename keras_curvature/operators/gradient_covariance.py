@@ -69,3 +69,8 @@ class GradientCovariance(OutputOperator):
 
     def _diagonal_of_sums(self, diagonal, gradient=None):
         return diagonal if gradient is None else diagonal - gradient**2
+
+    def _dense_of_sums(self, matrix, gradient=None):
+        if gradient is None:
+            return matrix
+        return matrix - tf.tensordot(gradient, gradient, 0)

@@ -107,3 +107,34 @@ def test_burgers_reference_solves_the_equation(monkeypatch):
     # The error of the differences is h²·u_xxx, of order 1e-6·100.
     np.testing.assert_allclose(residual, 0, atol=5e-4)
     np.testing.assert_allclose(u(1e-9, x), -np.sin(np.pi * x), atol=1e-6)
+
+
+def test_error_bars_are_the_certified_ones(tmp_path):
+    printed = run("error_bars.py", f"--plots={tmp_path}")
+    rows = re.findall(r"^b\[\d\] +(\S+) +(\S+) +(\S+) +(\S+)$", printed, re.M)
+    _, errors, scipy_errors, certified = np.array(rows, float).T
+    np.testing.assert_allclose(errors, certified, rtol=1e-8)
+    np.testing.assert_allclose(scipy_errors, certified, rtol=1e-4)
+    check_plot(tmp_path / "error_bars.png")
+
+
+def test_uncertainty_is_larger_for_what_is_no_digit(tmp_path):
+    printed = run(
+        "uncertainty.py", "--steps=30", "--epochs=15", f"--plots={tmp_path}"
+    )
+    rows = re.findall(r"^([a-z ]+?)  +(\S+) +(0\.\d+)$", printed, re.M)
+    laplace = {name: float(confidence) for name, _, confidence in rows}
+    digits = laplace.pop("digits")
+    assert len(laplace) == 3
+    assert max(laplace.values()) < digits
+    check_plot(tmp_path / "uncertainty.png")
+
+
+def test_wrong_labels_come_first(tmp_path):
+    printed = run("mislabeled.py", f"--plots={tmp_path}")
+    (row,) = re.findall(
+        r"^self-influence +(\d+)% +(\d+)% +(\d+)%", printed, re.M
+    )
+    # Of all wrong labels, in the first 15 % of the images.
+    assert int(row[2]) >= 80
+    check_plot(tmp_path / "mislabeled.png")

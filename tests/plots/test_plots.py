@@ -23,8 +23,10 @@ from keras_curvature.plots import (
     plot_curvature_split,
     plot_eigenvalues,
     plot_loss_landscape,
+    plot_reliability,
     plot_spectral_density,
 )
+from keras_curvature.uncertainty import Reliability
 
 matplotlib.use("Agg")
 
@@ -68,6 +70,12 @@ REPORT = ActivationReport(
     10,
     [],
 )
+RELIABILITY = Reliability(
+    edges=np.array([0.0, 0.5, 1.0]),
+    counts=np.array([0, 4]),
+    confidence=np.array([np.nan, 0.8]),
+    accuracy=np.array([np.nan, 0.5]),
+)
 PLOTS = {
     plot_loss_landscape: BOWL,
     plot_curvature_split: SPLIT,
@@ -75,6 +83,7 @@ PLOTS = {
     plot_spectral_density: SPECTRUM,
     plot_eigenvalues: PAIRS,
     plot_activation: "tanh",
+    plot_reliability: RELIABILITY,
 }
 
 
@@ -281,3 +290,13 @@ def test_losses_that_are_not_finite_stay_blank():
 def test_what_is_no_result_is_refused(plot):
     with pytest.raises(TypeError, match="must be what `keras_curvature"):
         plot([1.0, 2.0])
+
+
+def test_reliability_shows_the_bins_that_hold_predictions():
+    ax = plot_reliability(RELIABILITY)
+    (bar,) = ax.patches
+    assert (bar.get_x(), bar.get_width(), bar.get_height()) == (0.5, 0.5, 0.5)
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[0.8, 0.5]])
+    assert "0.300" in ax.get_title()
+    with pytest.raises(ValueError, match="reliability"):
+        plot_reliability([0.5])

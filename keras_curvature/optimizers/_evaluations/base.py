@@ -25,6 +25,7 @@ from keras_curvature.optimizers._evaluations.evaluation import (
 )
 from keras_curvature.optimizers._evaluations.given import (
     in_order,
+    refuse_half_precision,
     refuse_variable,
 )
 from keras_curvature.optimizers._evaluations.method import Method
@@ -133,6 +134,7 @@ class ReverseCommunication(Method, SavesVariableNames, BetweenSteps):
         self.build(variables)
         check_known(self, variables)
         grads = list(grads)
+        refuse_half_precision(self.name, grads)
         refuse_inexact_nested_derivatives(grads)
         loss = seen_loss.take(self)
         with not_recorded():

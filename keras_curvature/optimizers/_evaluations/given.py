@@ -3,6 +3,7 @@
 import warnings
 
 import keras
+import tensorflow as tf
 
 
 def in_order(optimizer, gradients, variables):
@@ -47,3 +48,28 @@ def refuse_variable(name, variable):
             "of lower precision cannot be compared near a minimum. Received: "
             f"{path} of {dtype}."
         )
+
+
+def refuse_half_precision(name, gradients):
+    """Raises where the model reads its weights in float16 or bfloat16."""
+    tensors = tf.nest.flatten(list(gradients), expand_composites=True)
+    graphs = {g.graph for g in tensors if tf.is_symbolic_tensor(g)}
+    for graph in graphs:
+        for operation in graph.get_operations():
+            if _reads_in_half_precision(operation):
+                raise ValueError(
+                    f"{name} needs a model that computes in float32 or "
+                    "float64, because losses of lower precision cannot be "
+                    "compared near a minimum. Received: weights that are "
+                    f"read as {operation.outputs[0].dtype.name}, under a "
+                    "mixed dtype policy. Build the model under the policy "
+                    "'float32' or 'float64'."
+                )
+
+
+def _reads_in_half_precision(operation):
+    return (
+        operation.type == "Cast"
+        and operation.outputs[0].dtype in (tf.float16, tf.bfloat16)
+        and operation.inputs[0].op.type == "ReadVariableOp"
+    )

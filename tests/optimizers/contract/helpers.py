@@ -104,7 +104,7 @@ REFUSED = {
     ),
     "loss_scale_factor": dict.fromkeys(SOLVERS[2:], "Leave it out"),
     "mixed_float16": dict.fromkeys(SOLVERS, "float32"),
-    "mixed_bfloat16": dict.fromkeys(SOLVERS[2:], "float32"),
+    "mixed_bfloat16": dict.fromkeys(SOLVERS, "float32"),
     "replicas": dict.fromkeys(SOLVERS[1:], "one device|one replica"),
     "learning_rate_callback": dict.fromkeys(SOLVERS, "[Ll]eave"),
 }

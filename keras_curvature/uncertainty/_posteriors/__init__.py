@@ -1,0 +1,19 @@
+"""Normal distributions of the weights, one structure of precision a file.
+
+Each is made by `from_curvature(operator, options)`, from the curvature G of
+the negative log-likelihood for a noise of 1, holds it as `arrays`, and gives
+with `at(scale, prior)` the distribution with the precision
+
+    P = scale·G + diag(prior)
+
+whose `log_determinant` is that of P, `variances` the diagonal of P⁻¹ and
+`covariance(rows)` the blocks J·P⁻¹·Jᵀ of rows of Jacobians.
+"""
+
+from keras_curvature.uncertainty._posteriors.diagonal import Diagonal
+from keras_curvature.uncertainty._posteriors.full import Full
+from keras_curvature.uncertainty._posteriors.low_rank import LowRank
+
+STRUCTURES = {"full": Full, "diagonal": Diagonal, "low_rank": LowRank}
+
+__all__ = ["STRUCTURES"]

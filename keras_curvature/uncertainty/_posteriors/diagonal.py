@@ -1,0 +1,37 @@
+"""A precision without correlations."""
+
+import numpy as np
+
+
+class Diagonal:
+    """The diagonal of G.
+
+    Args:
+        arrays: Dict with `diagonal`, of shape `(n,)`.
+    """
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+
+    @classmethod
+    def from_curvature(cls, operator, options):
+        """The exact diagonal of G."""
+        return cls({"diagonal": operator.diagonal().numpy().astype(float)})
+
+    def at(self, scale, prior):
+        """The distribution with the precision scale·G + diag(prior)."""
+        return _DiagonalNormal(scale * self.arrays["diagonal"] + prior)
+
+
+class _DiagonalNormal:
+    def __init__(self, precision):
+        self.log_determinant = float(np.sum(np.log(precision)))
+        self.variances = 1 / precision
+
+    def covariance(self, rows):
+        """J·P⁻¹·Jᵀ for each J of an array of shape (batch, m, n)."""
+        return (rows * self.variances) @ rows.transpose(0, 2, 1)
+
+    def samples(self, normals):
+        """P^(−½)·z for each row z of standard normal numbers."""
+        return normals * np.sqrt(self.variances)

@@ -1,0 +1,314 @@
+"""Laplace's approximation of the posterior distribution of weights."""
+
+import numpy as np
+
+from keras_curvature._checks import (
+    checked_choice,
+    checked_integer,
+    checked_number,
+)
+from keras_curvature.uncertainty._arguments import (
+    groups_of,
+    layers_of,
+    precision_of,
+    refuse_sample_weights,
+)
+from keras_curvature.uncertainty._evidence import Evidence, maximize_evidence
+from keras_curvature.uncertainty._fit import fit
+from keras_curvature.uncertainty._likelihoods import Categorical, summed_loss
+from keras_curvature.uncertainty._linearized import Linearized
+from keras_curvature.uncertainty._links import LINKS
+from keras_curvature.uncertainty._posteriors import STRUCTURES
+from keras_curvature.uncertainty._storage import load_fit, save_fit
+from keras_curvature.uncertainty.prediction import Prediction
+
+
+class Laplace:
+    """A normal distribution of the weights around those of a trained model.
+
+        p(w | data) ≈ N(w*, P⁻¹),  P = H + diag(prior_precision)
+
+    H is the generalized Gauss-Newton matrix of the negative log-likelihood at
+    the trained weights w*, and the prior N(0, 1/prior_precision). Predictions
+    are those of the model linearized in its weights,
+
+        f ~ N(f(x, w*), J·P⁻¹·Jᵀ),
+
+    which fits the Gauss-Newton matrix and is exact for models linear in the
+    weights. Any trained Keras model, unmodified, with one output tensor of
+    shape `(batch, outputs)`, compiled with `mean_squared_error` (normal
+    errors), or a crossentropy of classes (of logits or probabilities).
+
+    Args:
+        model: Built `keras.Model`, compiled with a loss.
+        weights: `"all"`, `"last_layer"`, or names of layers or patterns, a
+            string or a list; the others count as known. Defaults to `"all"`.
+        structure: `"full"`, `"diagonal"` or `"low_rank"`: what is kept of H.
+            Defaults to `"full"`, n² numbers for n weights.
+        prior_precision: Float > 0, or a list of floats, one for each of the
+            variables. Defaults to 1.0.
+        noise: Float > 0, the standard deviation of targets with normal
+            errors, in their units. Defaults to 1.0.
+        rank: Int, the eigenvalues kept by `"low_rank"`. Defaults to 20.
+
+    Attributes:
+        variables: The weights, a list of `keras.Variable`s.
+        prior_precision: Array with one number for each of the variables.
+        noise: Float.
+
+    Raises:
+        ValueError: for a loss without likelihood, and other arguments by
+            name; at the methods if `fit` was not called or the model has
+            other weights than at `fit`.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_curvature
+    from keras_curvature.uncertainty import Laplace
+
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (40, 1))
+    y = np.sin(3 * x) + 0.1 * rng.normal(size=x.shape)
+    model = keras_curvature.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(8, activation="tanh"),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras_curvature.optimizers.LevenbergMarquardt(), "mse")
+    keras_curvature.solve(model, x, y, max_steps=50, verbose=0)
+    laplace = Laplace(model)
+    laplace.fit(x, y)
+    laplace.tune()
+    prediction = laplace.predict(np.array([[0.0], [3.0]]))
+    prediction.mean, prediction.variance**0.5  # unsure at 3
+    ```
+
+    References:
+        MacKay, 1992, "A practical Bayesian framework for backpropagation
+        networks", Neural Computation 4(3). Immer, Korzepa, Bauer, 2021,
+        "Improving predictions of Bayesian neural nets via local
+        linearization", AISTATS.
+    """
+
+    def __init__(
+        self,
+        model,
+        *,
+        weights="all",
+        structure="full",
+        prior_precision=1.0,
+        noise=1.0,
+        rank=20,
+    ):
+        self.model = model
+        self.structure = checked_choice("structure", structure, STRUCTURES)
+        self._loss = summed_loss(model)
+        self._layers = layers_of(model, weights)
+        self._rank = checked_integer("rank", rank, 1)
+        self._given_precision = prior_precision
+        self._noise = checked_number("noise", noise, above=0)
+        self._fit = None
+
+    def fit(self, x, y=None, *, batch_size=256, verbose=0):
+        """Takes the curvature at the weights that the model has now.
+
+        Args:
+            x: Inputs: array, list or dict of arrays, `tf.data.Dataset` of
+                batches, or `keras.utils.PyDataset`. The data stream in
+                batches.
+            y: Targets; None for data sets, which yield them. Defaults to
+                `None`.
+            batch_size: Int, samples of a batch of arrays. Defaults to 256.
+            verbose: 0, or 1 for a bar of progress. Defaults to 0.
+
+        Returns:
+            The object itself.
+        """
+        refuse_sample_weights(x)
+        self._take(
+            fit(
+                self.model,
+                (x, y),
+                self._loss,
+                self._layers,
+                STRUCTURES[self.structure],
+                rank=self._rank,
+                batch_size=batch_size,
+                verbose=verbose,
+            )
+        )
+        return self
+
+    @property
+    def variables(self):
+        return self._fitted.variables
+
+    @property
+    def prior_precision(self):
+        return self._fitted and self._precision
+
+    @prior_precision.setter
+    def prior_precision(self, value):
+        self._precision = precision_of(value, self._fitted.variables)
+        self._evidence = None
+
+    @property
+    def noise(self):
+        return self._noise
+
+    @noise.setter
+    def noise(self, value):
+        self._noise = checked_number("noise", value, above=0)
+        self._evidence = None
+
+    def log_marginal_likelihood(self):
+        """log p(data), the evidence, a float.
+
+            log p(data | w*) − ½·(w*ᵀ·D·w* + log det P − log det D)
+
+        with D = diag(prior_precision).
+        """
+        return self._now.log_marginal_likelihood()
+
+    def tune(self, *, per_layer=False, max_iterations=200, tolerance=1e-4):
+        """Sets prior precision and noise by maximizing the evidence.
+
+        By MacKay's fixed point: δ = γ/‖w‖² and noise² = Σr²/(N − Σγ), with
+        the numbers γ of weights that the data determine.
+
+        Args:
+            per_layer: Bool, one precision for each layer instead of one for
+                all. Defaults to `False`.
+            max_iterations: Int. Defaults to 200.
+            tolerance: Float, the relative change at which it ends. Defaults
+                to 1e-4.
+
+        Returns:
+            The log marginal likelihood that was reached.
+        """
+        self.prior_precision, self.noise = maximize_evidence(
+            self._fitted,
+            self._precision,
+            self._noise,
+            groups_of(self.variables, per_layer),
+            checked_integer("max_iterations", max_iterations, 1),
+            checked_number("tolerance", tolerance, above=0),
+        )
+        return self.log_marginal_likelihood()
+
+    def predict(self, x, *, link="probit", samples=1000, seed=0):
+        """Outputs with what the weights leave open.
+
+        Args:
+            x: Inputs: array, list or dict of arrays.
+            link: For classes: `"probit"`, `"monte_carlo"`, or `"bridge"`, by
+                which probabilities come of logits. Defaults to `"probit"`.
+            samples: Int, of the logits, for `"monte_carlo"`. Defaults to
+                1000.
+            seed: Int, of these. Defaults to 0.
+
+        Returns:
+            `Prediction`.
+        """
+        checked_choice("link", link, LINKS)
+        checked_integer("samples", samples, 1)
+        normal = self._now.normal
+        parts = [
+            (mean, normal.covariance(jacobian))
+            for mean, jacobian in self._linearized.parts(x)
+        ]
+        mean, covariance = map(np.concatenate, zip(*parts, strict=True))
+        likelihood = self._fitted.likelihood
+        if not likelihood.classes:
+            return Prediction(mean, covariance, self._noise**2, None)
+        exclusive = isinstance(likelihood, Categorical)
+        rng = np.random.default_rng(seed)
+        probabilities = LINKS[link](mean, covariance, samples, rng, exclusive)
+        return Prediction(mean, covariance, None, probabilities)
+
+    def sample_functions(self, x, *, samples=10, seed=0):
+        """Outputs, or logits, for weights drawn from the posterior.
+
+        Of the model linearized in its weights, as the predictions are.
+
+        Args:
+            x: Inputs: array, list or dict of arrays.
+            samples: Int. Defaults to 10.
+            seed: Int. Defaults to 0.
+
+        Returns:
+            Array of shape `(samples, batch, outputs)`.
+        """
+        checked_integer("samples", samples, 1)
+        shape = (samples, len(self._fitted.values))
+        normals = np.random.default_rng(seed).normal(size=shape)
+        drawn = self._now.normal.samples(normals)
+        return np.concatenate(
+            [
+                mean + np.einsum("bmn,sn->sbm", jacobian, drawn)
+                for mean, jacobian in self._linearized.parts(x)
+            ],
+            axis=1,
+        )
+
+    def save(self, path):
+        """Writes all but the model to an `.npz` file.
+
+        Args:
+            path: String or path, beside the `.keras` file of the model.
+        """
+        settings = {"structure": self.structure, "noise": self._noise}
+        save_fit(
+            path,
+            self._fitted,
+            self.model,
+            settings,
+            prior_precision=self._precision,
+        )
+
+    @classmethod
+    def load(cls, path, model):
+        """A posterior that was saved, for the model it belongs to.
+
+        Args:
+            path: String or path of the `.npz` file.
+            model: The model, with the weights that it had at `fit`.
+        """
+        loaded, settings, arrays = load_fit(
+            path, model, summed_loss(model), STRUCTURES
+        )
+        weights = [v.path for v in loaded.variables]
+        precision = list(arrays["prior_precision"])
+        self = cls(
+            model, weights=weights, prior_precision=precision, **settings
+        )
+        self._take(loaded)
+        return self
+
+    def _take(self, new):
+        self._fit = new
+        self._linearized = Linearized(self.model, new)
+        self.prior_precision = self._given_precision
+
+    @property
+    def _fitted(self):
+        """The `Fit`."""
+        if self._fit is None:
+            raise ValueError(
+                "A posterior needs data first. Received: a call before "
+                "fit(x, y)."
+            )
+        return self._fit
+
+    @property
+    def _now(self):
+        """The `Evidence` for the prior and the noise of now."""
+        self._fitted.refuse_moved()
+        if self._evidence is None:
+            self._evidence = Evidence(self._fit, self._precision, self._noise)
+        return self._evidence
