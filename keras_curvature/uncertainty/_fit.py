@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.uncertainty._likelihoods import likelihood_of
 
 
@@ -57,7 +56,9 @@ def fit(model, data, loss, layers, structure, *, rank, **options):
         rank: Int, for a low rank.
         **options: Further ones of operators.
     """
-    operator = GaussNewton(model, *data, loss=loss, layers=layers, **options)
+    operator = structure.operator(
+        model, *data, loss=loss, layers=layers, **options
+    )
     outputs = _width(operator)
     likelihood = likelihood_of(loss, outputs)
     return Fit(
@@ -68,7 +69,7 @@ def fit(model, data, loss, layers, structure, *, rank, **options):
         outputs=outputs,
         likelihood=likelihood,
         structure=structure.from_curvature(
-            likelihood.factor * operator, {"rank": rank}
+            operator, likelihood.factor, {"rank": rank}
         ),
     )
 

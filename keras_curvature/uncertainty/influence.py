@@ -132,8 +132,8 @@ def self_influence(
         x: Training inputs: array, list or dict of arrays.
         y: Training targets, array.
         damping: As for `influence`.
-        structure: `"full"`, `"diagonal"` or `"low_rank"`, what is kept of G.
-            Defaults to `"full"`, n² numbers for n weights.
+        structure: `"full"`, `"kron"`, `"diagonal"` or `"low_rank"`, what is
+            kept of G. Defaults to `"full"`, n² numbers for n weights.
         rank: Int, the eigenvalues kept by `"low_rank"`. Defaults to 50.
         layers: Names of layers or patterns whose weights count. Defaults to
             all.

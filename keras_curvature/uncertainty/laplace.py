@@ -43,8 +43,9 @@ class Laplace:
         model: Built `keras.Model`, compiled with a loss.
         weights: `"all"`, `"last_layer"`, or names of layers or patterns, a
             string or a list; the others count as known. Defaults to `"all"`.
-        structure: `"full"`, `"diagonal"` or `"low_rank"`: what is kept of H.
-            Defaults to `"full"`, n² numbers for n weights.
+        structure: `"full"`, `"kron"` (`KroneckerFactored`), `"diagonal"` or
+            `"low_rank"`: what is kept of H. Defaults to `"full"`, n² numbers
+            for n weights.
         prior_precision: Float > 0, or a list of floats, one for each of the
             variables. Defaults to 1.0.
         noise: Float > 0, the standard deviation of targets with normal

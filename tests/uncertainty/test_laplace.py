@@ -128,6 +128,19 @@ def test_structures_are_those_of_the_dense_matrix(structure, classifier):
     )
 
 
+def test_kronecker_products_are_one_distribution(classifier):
+    model, x, labels = classifier
+    normal = Laplace(model, structure="kron").fit(x, labels)._now.normal
+    units = np.eye(sum(w.size for w in model.get_weights()))
+    inverse = normal.covariance(units[np.newaxis])[0]
+    root = normal.samples(units)
+    np.testing.assert_allclose(root.T @ root, inverse, atol=1e-12)
+    np.testing.assert_allclose(normal.variances, np.diag(inverse))
+    np.testing.assert_allclose(
+        normal.log_determinant, -np.linalg.slogdet(inverse)[1]
+    )
+
+
 def test_sampled_functions_have_the_covariance_of_predictions(classifier):
     model, x, labels = classifier
     laplace = Laplace(model).fit(x, labels)

@@ -20,6 +20,7 @@ LOSSES = {
 STRUCTURES = {
     "full": {"structure": "full"},
     "diagonal": {"structure": "diagonal"},
+    "kron": {"structure": "kron"},
     "last_layer": {"structure": "full", "weights": "last_layer"},
 }
 

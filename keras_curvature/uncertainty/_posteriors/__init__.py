@@ -1,8 +1,9 @@
 """Normal distributions of the weights, one structure of precision a file.
 
-Each is made by `from_curvature(operator, options)`, from the curvature G of
-the negative log-likelihood for a noise of 1, holds it as `arrays`, and gives
-with `at(scale, prior)` the distribution with the precision
+Each names the class of its `operator`, is made of one by
+`from_curvature(operator, factor, options)`, holds G = factor·operator, the
+curvature of the negative log-likelihood for a noise of 1, as `arrays`, and
+gives with `at(scale, prior)` the distribution with the precision
 
     P = scale·G + diag(prior)
 
@@ -12,8 +13,14 @@ whose `log_determinant` is that of P, `variances` the diagonal of P⁻¹ and
 
 from keras_curvature.uncertainty._posteriors.diagonal import Diagonal
 from keras_curvature.uncertainty._posteriors.full import Full
+from keras_curvature.uncertainty._posteriors.kron import Kron
 from keras_curvature.uncertainty._posteriors.low_rank import LowRank
 
-STRUCTURES = {"full": Full, "diagonal": Diagonal, "low_rank": LowRank}
+STRUCTURES = {
+    "full": Full,
+    "kron": Kron,
+    "diagonal": Diagonal,
+    "low_rank": LowRank,
+}
 
 __all__ = ["STRUCTURES"]

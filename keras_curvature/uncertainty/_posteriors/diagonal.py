@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_curvature.operators.gauss_newton import GaussNewton
+
 
 class Diagonal:
     """The diagonal of G.
@@ -10,13 +12,17 @@ class Diagonal:
         arrays: Dict with `diagonal`, of shape `(n,)`.
     """
 
+    operator = GaussNewton
+
     def __init__(self, arrays):
         self.arrays = arrays
 
     @classmethod
-    def from_curvature(cls, operator, options):
+    def from_curvature(cls, operator, factor, options):
         """The exact diagonal of G."""
-        return cls({"diagonal": operator.diagonal().numpy().astype(float)})
+        return cls(
+            {"diagonal": factor * operator.diagonal().numpy().astype(float)}
+        )
 
     def at(self, scale, prior):
         """The distribution with the precision scale·G + diag(prior)."""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_curvature.operators.gauss_newton import GaussNewton
+
 
 class Full:
     """G as a matrix.
@@ -10,13 +12,17 @@ class Full:
         arrays: Dict with `matrix`, of shape `(n, n)`.
     """
 
+    operator = GaussNewton
+
     def __init__(self, arrays):
         self.arrays = arrays
 
     @classmethod
-    def from_curvature(cls, operator, options):
+    def from_curvature(cls, operator, factor, options):
         """All of G."""
-        return cls({"matrix": operator.to_dense().numpy().astype(float)})
+        return cls(
+            {"matrix": factor * operator.to_dense().numpy().astype(float)}
+        )
 
     def at(self, scale, prior):
         """The distribution with the precision scale·G + diag(prior)."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_curvature.linalg.eigenpairs import eigenpairs
+from keras_curvature.operators.gauss_newton import GaussNewton
 
 
 class LowRank:
@@ -12,15 +13,17 @@ class LowRank:
         arrays: Dict with `values`, of shape `(k,)`, and `vectors`, `(n, k)`.
     """
 
+    operator = GaussNewton
+
     def __init__(self, arrays):
         self.arrays = arrays
 
     @classmethod
-    def from_curvature(cls, operator, options):
+    def from_curvature(cls, operator, factor, options):
         """The `rank` largest eigenvalues of G, by Lanczos."""
         rank = min(options["rank"], operator.shape[0])
         found = eigenpairs(operator, k=rank, which="largest")
-        values = np.asarray(found.values, float)
+        values = factor * np.asarray(found.values, float)
         vectors = np.asarray(found.vectors, float)
         # What rounding leaves of zeros.
         seen = values > values.max(initial=0) * 1e-12
