@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import keras
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -97,8 +98,10 @@ def _restart(model, make_model, state, rate, seed):
     """Fresh weights and optimizer state in a model that is traced already."""
     keras.utils.set_random_seed(seed)
     model.set_weights(make_model("sgd").get_weights())
-    for variable, value in zip(model.optimizer.variables, state, strict=True):
-        variable.assign(value)
+    # Those that are made in the first step are overwritten by it.
+    for k, variable in enumerate(model.optimizer.variables):
+        fresh = state[k] if k < len(state) else np.zeros(variable.shape)
+        variable.assign(fresh)
     model.optimizer.learning_rate = rate
 
 

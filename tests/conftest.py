@@ -26,9 +26,11 @@ gc.freeze()
 # graph before its first run takes longer than all runs in the other tests.
 OPTIMIZED_GRAPHS = (
     "tests/autodiff/test_gradient_graph.py",
+    "tests/autodiff/test_repair_scope.py",
     "tests/autodiff/test_repair_under_fit.py",
     "tests/optimizers/contract/",
     "tests/optimizers/evaluations/",
+    "tests/optimizers/least_squares/test_options.py",
 )
 
 # What `make test-fast` leaves out: parts of the tests' names.

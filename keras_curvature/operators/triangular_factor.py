@@ -26,6 +26,19 @@ class TriangularFactor:
             could still change.
         residual_norm: Float, ‖r − Q·Qᵀr‖: what none could.
         rows: Int, the rows of A that count: outputs with a weight above zero.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    from keras_curvature.operators import GaussNewton, triangular_factor
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype("float32")
+    found = triangular_factor(GaussNewton(model, x, x[:, :1], loss="mse"))
+    found.rows, found.residual_norm  # 20, 0
+    ```
     """
 
     factor: np.ndarray
