@@ -53,3 +53,18 @@ def quiet_attempt():
         yield attempt
     finally:
         logger.removeFilter(attempt)
+
+
+def is_first_in_trace(message):
+    """Whether it was not said yet of the function that is traced, if one is.
+
+    A step may be traced in several forms, of which one is taken when it runs.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    if not graph.building_function:
+        return True
+    while graph.outer_graph.building_function:
+        graph = graph.outer_graph
+    said = graph.get_collection_ref("keras_curvature_warnings")
+    said.append(message)
+    return said.count(message) == 1

@@ -7,7 +7,11 @@ import tensorflow as tf
 
 from keras_curvature._checks import checked_choice
 from keras_curvature.autodiff._by_columns import columns_or_rows
-from keras_curvature.autodiff._vectorizing import place_in_loop, quiet_attempt
+from keras_curvature.autodiff._vectorizing import (
+    is_first_in_trace,
+    place_in_loop,
+    quiet_attempt,
+)
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.tensorflow_private import operations_within
 from keras_curvature.autodiff.variables import as_tf_variable
@@ -153,14 +157,15 @@ def _warn_of_passes(cause, results, variables, may_be_columns):
             f"weights plus one, {size + 1} for a batch, or as {passes}, "
             "whichever is less"
         )
-    warnings.warn(
+    message = (
         f"per_sample_jacobian: TensorFlow cannot vectorize {cause}. The "
         "Jacobians are computed by one backward pass after the other, as many "
         f"as {passes}. Faster where these are many: GaussNewton in the place "
         "of LevenbergMarquardt, which needs no Jacobian of a sample, or a "
-        "layer of other operations.",
-        stacklevel=3,
+        "layer of other operations."
     )
+    if is_first_in_trace(message):
+        warnings.warn(message, stacklevel=3)
 
 
 def _stacked(rows):

@@ -217,6 +217,29 @@ def test_one_warning_names_the_layer_that_is_not_vectorized(
     assert not [r for r in logged if r.filename == "pfor.py"]
 
 
+def test_a_function_that_may_take_either_way_warns_once(rng):
+    layer = keras.layers.DepthwiseConv2D(1, use_bias=False)
+    x = tf.constant(rng.normal(size=(2, 1, 1, 2)), tf.float32)
+    layer.build(x.shape)
+
+    @tf.function(autograph=False)
+    def jacobian(is_twice):
+        def branch(factor):
+            return lambda: per_sample_jacobian(
+                lambda x: factor * tf.reduce_sum(layer(x), (1, 2, 3)),
+                x,
+                layer.trainable_variables,
+            )[1]
+
+        return tf.cond(is_twice, branch(2.0), branch(1.0))
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        (rows,) = jacobian(tf.constant(True))
+    assert_allclose(rows[:, 0, 0, :, 0], 2 * x[:, 0, 0])
+    assert len([w for w in found if "per_sample" in str(w.message)]) == 1
+
+
 def test_nothing_is_said_where_samples_are_vectorized(logged, recwarn):
     w = tf.Variable([[1.0], [2.0]])
     per_sample_jacobian(lambda x: tf.tanh(x @ w), tf.ones((3, 2)), [w])

@@ -64,7 +64,7 @@ def jacobian_system(objective, variables, solver, slice_size):
             size = weights.shape[0]
             # In float32 normal equations would keep three digits.
             dtype = "float64" if size < _DUAL_WEIGHTS else weights.dtype
-            empty = NormalEquations.zeros(size, dtype)
+            empty = _no_equations(weights, dtype)
         system, is_mixed = _summed(objective, variables, empty, slice_size)
     if objective.penalty is not None:
         # The rows and residuals of a penalty ½ Σ p·w²: diag(√p) and √p·w.
@@ -73,6 +73,18 @@ def jacobian_system(objective, variables, solver, slice_size):
             *(tf.cast(t, system.gradient.dtype) for t in (root, root * weights))
         )
     return system, is_mixed
+
+
+def _no_equations(weights, dtype):
+    """`NormalEquations.zeros`, made only where it is used.
+
+    TensorFlow computes constants when a graph is loaded, also those of a
+    branch that is never taken, and n×n numbers of a large model have no room.
+    """
+    size = weights.shape[0]
+    # 1 for NaN, of which no step is taken.
+    zero = tf.cast(weights[0] != weights[0], dtype)
+    return NormalEquations(tf.fill((size, size), zero), tf.fill((size,), zero))
 
 
 def _dual_equations(objective, variables):

@@ -175,3 +175,43 @@ def test_an_input_may_be_a_structure(make, float64, rng):
     rows = np.concatenate([x["l"], x["r"], np.ones((20, 1))], axis=1)
     best = np.linalg.lstsq(rows, y, rcond=None)[0]
     np.testing.assert_allclose(flat_weights(model), best[:, 0], rtol=1e-6)
+
+
+class Sum(keras.layers.Layer):
+    """keras.layers.Add, which squeezes a batch of one row, without that."""
+
+    def call(self, inputs):
+        return tf.math.add(*inputs)
+
+
+def test_a_last_batch_of_one_sample_is_one_of_its_rows(float64, rng):
+    x, y = rng.normal(size=(5, 2)), rng.normal(size=(5, 1))
+
+    def fitted(layer):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((2,))
+        hidden = [keras.layers.Dense(2)(inputs) for _ in range(2)]
+        outputs = keras.layers.Dense(1)(layer(hidden))
+        model = keras_curvature.Model(inputs, outputs)
+        model.compile(LevenbergMarquardt(mini_batches=True), "mse")
+        model.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0)
+        return flat_weights(model)
+
+    np.testing.assert_allclose(
+        fitted(keras.layers.Add()), fitted(Sum()), rtol=1e-8
+    )
+
+
+def test_weights_whose_square_has_no_room_are_fitted_to_few_samples(rng):
+    # Their normal equations would take 160 gigabytes.
+    x = rng.normal(size=(4, 64)).astype("float32")
+    model = keras_curvature.Sequential(
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(3000, activation="tanh"),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(LevenbergMarquardt(), "mse")
+    losses = model.fit(x, x[:, :1], batch_size=4, epochs=3, verbose=0).history
+    assert losses["loss"][-1] < 1e-6 * losses["loss"][0]
