@@ -55,6 +55,16 @@ class Box(keras.constraints.Constraint):
         return {"lower": self.lower.tolist(), "upper": self.upper.tolist()}
 
 
+def box_of(constraint):
+    """The `Box` that a constraint is, or None for one that is none.
+
+    Keras's `NonNeg` is one; a subclass may do anything.
+    """
+    if type(constraint) is keras.constraints.NonNeg:
+        return Box(lower=0.0)
+    return constraint if type(constraint) is Box else None
+
+
 def _checked(name, bound, default):
     """The bound as an array in float64."""
     try:

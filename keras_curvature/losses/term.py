@@ -180,21 +180,39 @@ class LossTerm:
             ValueError: if the loss is not one for each row of the entries.
         """
         entries = self.output if entries is None else entries
-        weights = self.coefficients()
-        rank = weights.shape.rank
-        if not entries.shape[:rank].is_compatible_with(weights.shape):
-            raise ValueError(
-                f"The loss {self.name} must give one value for each row of "
-                f"its output. Received: an output of shape "
-                f"{tuple(entries.shape)} and losses of shape "
-                f"{tuple(weights.shape)}. Bring the targets into the shape of "
-                "the outputs."
-            )
+        weights = self.coefficients_of(entries)
         count = tf.size(entries) / tf.maximum(tf.size(weights), 1)
         weights /= tf.cast(count, weights.dtype)
-        for _ in range(entries.shape.rank - rank):
-            weights = weights[..., tf.newaxis]
         return tf.cast(weights, entries.dtype)
+
+    def coefficients_of(self, entries):
+        """`coefficients` with further axes, so that they scale the entries.
+
+        Args:
+            entries: Tensor, outputs or what the loss takes of them.
+
+        Returns:
+            Tensor that broadcasts to the shape of `entries`.
+
+        Raises:
+            ValueError: if the loss is not one for each row of the entries.
+        """
+        coefficients = self.coefficients()
+        rank = coefficients.shape.rank
+        if not entries.shape[:rank].is_compatible_with(coefficients.shape):
+            raise self.error_of_rows(entries, coefficients)
+        for _ in range(entries.shape.rank - rank):
+            coefficients = coefficients[..., tf.newaxis]
+        return coefficients
+
+    def error_of_rows(self, entries, losses):
+        """The `ValueError` for losses that are not one for each row."""
+        return ValueError(
+            f"The loss {self.name} must give one value for each row of its "
+            f"output. Received: an output of shape {tuple(entries.shape)} and "
+            f"losses of shape {tuple(losses.shape)}. Bring the targets into "
+            "the shape of the outputs."
+        )
 
 
 class _Reduction(keras.losses.Loss):

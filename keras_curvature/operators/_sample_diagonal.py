@@ -60,12 +60,7 @@ def sample_jacobians(outputs_fn, batch, rows, outputs, variables):
 
     given = [t for t in flat if t is not None]
     rows = [] if rows is None else [rows]
-    alone, jacobians = per_sample_jacobian(
-        of_samples,
-        tf.nest.map_structure(_with_last_twice, (given, rows)),
-        variables,
-    )
-    alone, *jacobians = (t[:-1] for t in (alone, *jacobians))
+    alone, jacobians = per_sample_jacobian(of_samples, (given, rows), variables)
     together = _times(rows, _joined(outputs))
     largest = tf.reduce_max(tf.abs(together))
     difference = tf.reduce_max(tf.abs(alone - together))
@@ -75,12 +70,6 @@ def sample_jacobians(outputs_fn, batch, rows, outputs, variables):
         for j, v in zip(jacobians, variables, strict=True)
     ]
     return jacobians, tf.math.divide_no_nan(difference, largest)
-
-
-def _with_last_twice(tensor):
-    # tf.vectorized_map fails for batches of one whose size it does not know
-    # beforehand.
-    return tf.concat([tensor, tensor[-1:]], 0)
 
 
 def _joined(outputs):

@@ -1,9 +1,8 @@
 """Weights that a fit holds at a bound."""
 
-import keras
 import numpy as np
 
-from keras_curvature.constraints import Box
+from keras_curvature.constraints.box import box_of
 
 
 def at_bounds(variables):
@@ -20,16 +19,16 @@ def at_bounds(variables):
 
 
 def _at_bound(variable):
-    box, weight = variable.constraint, np.asarray(variable.value)
-    if box is None:
+    constraint, weight = variable.constraint, np.asarray(variable.value)
+    if constraint is None:
         return np.zeros(weight.shape, bool)
-    if isinstance(box, keras.constraints.NonNeg):
-        box = Box(lower=0.0)
-    if not isinstance(box, Box):
+    box = box_of(constraint)
+    if box is None:
         raise ValueError(
             "The errors of weights need weights that are free or have bounds "
-            f"of their own. Received: {type(box).__name__} on {variable.path}. "
-            "Use keras_curvature.constraints.Box, or leave the constraint out."
+            f"of their own. Received: {type(constraint).__name__} on "
+            f"{variable.path}. Use keras_curvature.constraints.Box, or leave "
+            "the constraint out."
         )
     lower, upper = (b.astype(weight.dtype) for b in (box.lower, box.upper))
     return (weight <= lower) | (weight >= upper)

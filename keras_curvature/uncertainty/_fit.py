@@ -68,9 +68,7 @@ def fit(model, data, loss, layers, structure, *, rank, **options):
         count=operator.samples * outputs,
         outputs=outputs,
         likelihood=likelihood,
-        structure=structure.from_curvature(
-            operator, likelihood.factor, {"rank": rank}
-        ),
+        structure=structure.from_curvature(operator, likelihood.factor, rank),
     )
 
 

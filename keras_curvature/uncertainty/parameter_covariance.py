@@ -104,7 +104,7 @@ def parameter_covariance(
         raise ValueError(
             "`absolute_errors` needs a model with one loss: `loss_weights` "
             "and the sizes of several outputs change what 1/σ² counts. "
-            f"Received: {len(model.loss)} losses."
+            f"Received: {fit.losses} losses."
         )
     names = _names(model, fit.variables)
     root, unseen, basis = fit.square_root()
@@ -142,6 +142,7 @@ class _Fit:
 
     Attributes:
         factor: `TriangularFactor` of the sum of squares.
+        losses: Int, how many losses there are.
         noise_unit: Float, the length of the residual of 1 of a target with
             the weight 1 in the units of the factor; None for several losses.
         variables: List of the fitted weights.
@@ -155,19 +156,17 @@ class _Fit:
         loss = keras.losses.MeanSquaredError(reduction="sum")
         if keras.tree.is_nested(getattr(model, "loss", None)):
             loss = None
-        operator = GaussNewton(
-            model, *data, loss=loss, layers=layers, **options
-        )
-        self.factor = triangular_factor(operator)
+        options["layers"] = layers
+        operator = GaussNewton(model, *data, loss=loss, **options)
+        if loss is not None and len(operator.output_shapes) > 1:
+            loss, operator = None, GaussNewton(model, *data, **options)
+        self.losses = len(operator.output_shapes)
         self.noise_unit = None
         if loss is not None:
-            if len(operator.output_shapes) > 1:
-                operator = GaussNewton(model, *data, layers=layers, **options)
-                self.factor = triangular_factor(operator)
-            else:
-                # Keras averages the squares over the last axis.
-                entries = [1, *operator.output_shapes[0]][-1]
-                self.noise_unit = math.sqrt(2 / entries)
+            # Keras averages the squares over the last axis.
+            entries = [1, *operator.output_shapes[0]][-1]
+            self.noise_unit = math.sqrt(2 / entries)
+        self.factor = triangular_factor(operator)
         self.variables = operator.variables
         self.held = at_bounds(operator.variables)
         self.precision = np.finfo(operator.dtype.as_numpy_dtype).eps

@@ -1,5 +1,6 @@
 """Running examples, and looking at what they plot."""
 
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -10,6 +11,14 @@ from matplotlib import colors, image
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 # Okabe and Ito's colors of the methods that the examples compare.
 COLORS = {"blue": "#0072B2", "orange": "#E69F00"}
+
+
+def loaded(name):
+    """An example as a module, which may import those beside it."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def run(script, *options):

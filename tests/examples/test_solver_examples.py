@@ -1,6 +1,5 @@
 """The examples of the solvers run and leave what they promise."""
 
-import importlib.util
 import re
 
 import keras
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_curvature
-from tests.examples.helpers import EXAMPLES, check_plot, run
+from tests.examples.helpers import EXAMPLES, check_plot, loaded, run
 
 SOLVERS = {
     "levenberg_marquardt": "LevenbergMarquardt",
@@ -60,10 +59,7 @@ def test_the_inverse_problem_finds_its_coefficient(tmp_path):
 
 def module(name, monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(name)
 
 
 @pytest.mark.parametrize("name", SOLVERS)

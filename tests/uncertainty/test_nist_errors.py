@@ -1,7 +1,5 @@
 """Standard errors against NIST's certified standard deviations."""
 
-import importlib.util
-import pathlib
 import re
 
 import numpy as np
@@ -10,20 +8,15 @@ import pytest
 import keras_curvature
 from keras_curvature.optimizers import LevenbergMarquardt
 from keras_curvature.uncertainty import parameter_covariance
+from tests.examples.helpers import EXAMPLES, loaded
 
-_EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "nist.py"
-NAMES = sorted(
-    p.stem for p in (_EXAMPLE.parent / "data/nist_strd").glob("*.dat")
-)
+NAMES = sorted(p.stem for p in (EXAMPLES / "data" / "nist_strd").glob("*.dat"))
 
 
 @pytest.fixture(scope="module")
 def nist():
     """The module of the example, which holds the models."""
-    spec = importlib.util.spec_from_file_location("nist", _EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("nist")
 
 
 def certified_errors(path):

@@ -91,12 +91,7 @@ def _scaled(term, factor, rows):
     """Rows times a function of their coefficients."""
     coefficients = term.coefficients()
     if not rows.shape[:-1].is_compatible_with(coefficients.shape):
-        raise ValueError(
-            f"The loss {term.name} must give one value for each row of its "
-            f"output. Received: an output of shape {tuple(rows.shape)} and "
-            f"losses of shape {tuple(coefficients.shape)}. Bring the targets "
-            "into the shape of the outputs."
-        )
+        raise term.error_of_rows(rows, coefficients)
     wide = tf.cast(rows, coefficients.dtype)
     scaled = factor(coefficients)[..., tf.newaxis] * wide
     return tf.cast(scaled, term.output.dtype)

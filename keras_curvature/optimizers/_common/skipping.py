@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_curvature.autodiff.variables import as_tf_variable
+from keras_curvature.optimizers._common.added_variables import step_counter
 from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
     call_unless,
@@ -34,12 +35,7 @@ class SkipsNonFiniteSteps:
     """For optimizers that leave everything as it was on such a step."""
 
     def _build_skipping(self):
-        self._skipped_steps = self.add_variable(
-            shape=(),
-            dtype="int64",
-            aggregation="only_first_replica",
-            name="skipped_steps",
-        )
+        self._skipped_steps = step_counter(self, "skipped_steps")
 
     def _take_step(self, step, is_finite):
         """Calls `step`, and undoes it unless its numbers are finite.

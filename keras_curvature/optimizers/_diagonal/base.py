@@ -12,6 +12,10 @@ from keras_curvature._checks import (
 )
 from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.autodiff.variables import created_outside_of_traces
+from keras_curvature.optimizers._common.added_variables import (
+    momentums,
+    step_counter,
+)
 from keras_curvature.optimizers._common.amortize import amortize
 from keras_curvature.optimizers._common.arguments import (
     gradients_and_variables,
@@ -86,12 +90,7 @@ class DiagonalCurvatureOptimizer(
         variables = list(variables)
         super().build(variables)
         self._build_skipping()
-        self._momentums = [
-            None
-            if is_overwritten(variable)
-            else self.add_variable_from_reference(variable, name="momentum")
-            for variable in variables
-        ]
+        self._momentums = momentums(self, variables)
         self._diagonals = self._add_assigned(
             variables, "hessian_diagonal", self._diagonal_shape
         )
@@ -102,12 +101,7 @@ class DiagonalCurvatureOptimizer(
                 "hessian_accumulator",
                 lambda variable: variable.shape,
             )
-        self._curvature_updates = self.add_variable(
-            shape=(),
-            dtype="int64",
-            aggregation="only_first_replica",
-            name="curvature_updates",
-        )
+        self._curvature_updates = step_counter(self, "curvature_updates")
 
     def _add_assigned(self, variables, name, shape_of):
         """Variables that `apply` itself assigns, alike on every replica."""

@@ -14,9 +14,12 @@ from keras_curvature.autodiff.variables import (
 )
 from keras_curvature.operators.kronecker.estimate import FactorEstimate
 from keras_curvature.operators.kronecker.plan import kronecker_plan
+from keras_curvature.optimizers._common.added_variables import (
+    momentums,
+    step_counter,
+)
 from keras_curvature.optimizers._common.arguments import (
     gradients_and_variables,
-    is_overwritten,
 )
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
@@ -74,18 +77,8 @@ class KroneckerOptimizer(
     def _build(self, variables):
         super().build(variables)
         self._build_skipping()
-        self._momentums = [
-            None
-            if is_overwritten(variable)
-            else self.add_variable_from_reference(variable, name="momentum")
-            for variable in variables
-        ]
-        self._curvature_updates = self.add_variable(
-            shape=(),
-            dtype="int64",
-            aggregation="only_first_replica",
-            name="curvature_updates",
-        )
+        self._momentums = momentums(self, variables)
+        self._curvature_updates = step_counter(self, "curvature_updates")
 
     def apply(self, grads, trainable_variables=None):
         grads, variables, indices = gradients_and_variables(

@@ -2,11 +2,10 @@
 
 import typing
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.constraints import Box
+from keras_curvature.constraints.box import Box, box_of
 
 
 class Bounds(typing.NamedTuple):
@@ -37,11 +36,6 @@ class Bounds(typing.NamedTuple):
         )
 
 
-def is_box(constraint):
-    """Whether a constraint is known as bounds."""
-    return type(constraint) in (Box, keras.constraints.NonNeg)
-
-
 def bounds_of(variables):
     """`Bounds` of all weights, None where no variable is constrained."""
     if all(v.constraint is None for v in variables):
@@ -54,12 +48,8 @@ def bounds_of(variables):
 
 def _flat_bounds(variable):
     """Lower and upper bounds, tensors of shape `(size,)`."""
-    box = variable.constraint
-    lower, upper = -np.inf, np.inf
-    if isinstance(box, Box):
-        lower, upper = box.lower, box.upper
-    elif box is not None:
-        lower = 0.0
+    box = box_of(variable.constraint) or Box()
+    lower, upper = box.lower, box.upper
     try:
         sides = [np.broadcast_to(b, variable.shape) for b in (lower, upper)]
     except ValueError as error:

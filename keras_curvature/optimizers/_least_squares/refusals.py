@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_curvature.constraints.box import box_of
 from keras_curvature.optimizers._common.replicas import replica_count
-from keras_curvature.optimizers._least_squares.bounds import is_box
 
 
 def refuse_model(optimizer, step, may_mix_samples):
@@ -53,7 +53,7 @@ def refuse_variables(optimizer, variables, keeps_bounds):
     for variable in variables:
         if variable.constraint is None:
             continue
-        if not (keeps_bounds and is_box(variable.constraint)):
+        if not (keeps_bounds and box_of(variable.constraint)):
             way = (
                 "Use keras_curvature.constraints.Box or keras.constraints."
                 "NonNeg, whose bounds it keeps"

@@ -1,7 +1,7 @@
 """Normal distributions of the weights, one structure of precision a file.
 
 Each names the class of its `operator`, is made of one by
-`from_curvature(operator, factor, options)`, holds G = factor·operator, the
+`from_curvature(operator, factor, rank)`, holds G = factor·operator, the
 curvature of the negative log-likelihood for a noise of 1, as `arrays`, and
 gives with `at(scale, prior)` the distribution with the precision
 

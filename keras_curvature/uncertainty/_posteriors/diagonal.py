@@ -18,7 +18,7 @@ class Diagonal:
         self.arrays = arrays
 
     @classmethod
-    def from_curvature(cls, operator, factor, options):
+    def from_curvature(cls, operator, factor, rank):
         """The exact diagonal of G."""
         return cls(
             {"diagonal": factor * operator.diagonal().numpy().astype(float)}

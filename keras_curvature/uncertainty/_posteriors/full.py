@@ -18,7 +18,7 @@ class Full:
         self.arrays = arrays
 
     @classmethod
-    def from_curvature(cls, operator, factor, options):
+    def from_curvature(cls, operator, factor, rank):
         """All of G."""
         return cls(
             {"matrix": factor * operator.to_dense().numpy().astype(float)}

@@ -1,8 +1,10 @@
 """A precision with a Kronecker product for each kernel and each bias."""
 
 import numpy as np
+import tensorflow as tf
 
 from keras_curvature.operators.kronecker import KroneckerFactored
+from keras_curvature.operators.kronecker.spectrum import spectrum_of
 
 
 class Kron:
@@ -22,7 +24,7 @@ class Kron:
         self.arrays = arrays
 
     @classmethod
-    def from_curvature(cls, operator, factor, options):
+    def from_curvature(cls, operator, factor, rank):
         """The factors of all weights."""
         numbers = operator.unflatten(np.arange(operator.shape[0], dtype=float))
         arrays = {}
@@ -30,18 +32,17 @@ class Kron:
             block = factors.block
             places = block.join([numbers[i] for i in block.indices])
             places = np.rint(places.numpy()).astype(int)
-            inputs, outputs = (
-                tensor.numpy().astype(float)
+            a, g = (
+                tf.cast(tensor, tf.float64)
                 for tensor in (factors.inputs, factors.outputs)
             )
             for rows in _kernel_and_bias(block):
                 k = len(arrays) // 4
-                a, left = _eigh(_part(inputs, rows))
-                g, right = _eigh(outputs)
+                found = spectrum_of(block, _part(a, rows), g)
                 arrays |= {
-                    f"left_{k}": left,
-                    f"right_{k}": right,
-                    f"values_{k}": factor * a[:, :, None] * g[:, None],
+                    f"left_{k}": found.left.numpy(),
+                    f"right_{k}": found.right.numpy(),
+                    f"values_{k}": factor * found.eigenvalues.numpy(),
                     f"places_{k}": places[:, rows],
                 }
         return cls(arrays)
@@ -119,15 +120,7 @@ def _kernel_and_bias(block):
 
 def _part(factor, rows):
     """Some rows, and columns, of a factor or of its diagonal."""
-    return factor[:, rows, rows] if factor.ndim == 3 else factor[:, rows]
-
-
-def _eigh(factor):
-    """Eigenvalues, not below 0, and eigenvectors of each group."""
-    if factor.ndim == 2:
-        return factor, np.ones_like(factor)
-    values, vectors = np.linalg.eigh(factor)
-    return np.maximum(values, 0), vectors
+    return factor[:, rows, rows] if factor.shape.rank == 3 else factor[:, rows]
 
 
 def _turned(matrices, left, right):

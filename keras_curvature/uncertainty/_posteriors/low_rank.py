@@ -19,9 +19,9 @@ class LowRank:
         self.arrays = arrays
 
     @classmethod
-    def from_curvature(cls, operator, factor, options):
+    def from_curvature(cls, operator, factor, rank):
         """The `rank` largest eigenvalues of G, by Lanczos."""
-        rank = min(options["rank"], operator.shape[0])
+        rank = min(rank, operator.shape[0])
         found = eigenpairs(operator, k=rank, which="largest")
         values = factor * np.asarray(found.values, float)
         vectors = np.asarray(found.vectors, float)

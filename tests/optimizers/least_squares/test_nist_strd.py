@@ -1,23 +1,16 @@
 """LevenbergMarquardt against NIST's certified parameters."""
 
-import importlib.util
-import pathlib
-
 import pytest
 
 from keras_curvature.optimizers import LevenbergMarquardt
+from tests.examples.helpers import loaded
 from tests.optimizers.least_squares.helpers import fit
-
-_EXAMPLE = pathlib.Path(__file__).parents[3] / "examples" / "nist.py"
 
 
 @pytest.fixture(scope="module")
 def nist():
     """The module of the example, which holds the models."""
-    spec = importlib.util.spec_from_file_location("nist", _EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("nist")
 
 
 @pytest.mark.parametrize(

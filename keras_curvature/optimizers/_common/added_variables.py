@@ -1,0 +1,23 @@
+"""Variables that several families of optimizers add alike."""
+
+from keras_curvature.optimizers._common.arguments import is_overwritten
+
+
+def step_counter(optimizer, name):
+    """A number that counts steps, alike on all replicas."""
+    return optimizer.add_variable(
+        shape=(),
+        dtype="int64",
+        aggregation="only_first_replica",
+        name=name,
+    )
+
+
+def momentums(optimizer, variables):
+    """A momentum for each variable, None where the model overwrites it."""
+    return [
+        None
+        if is_overwritten(variable)
+        else optimizer.add_variable_from_reference(variable, name="momentum")
+        for variable in variables
+    ]
