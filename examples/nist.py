@@ -188,6 +188,8 @@ def main():
     for problem in map(read_problem, options.problems):
         for name in options.optimizers:
             label, make_optimizer, _ = OPTIMIZERS[name]
+            if name == "levenberg_marquardt":
+                make_optimizer = keras_curvature.optimizers.LevenbergMarquardt
             results = fitted(problem, make_optimizer, options.steps)
             digits[name].append([d for d, _ in results])
             cells = [f"{d:.1f} ({n})" for d, n in results]
