@@ -5,6 +5,7 @@ import sys
 
 from keras_curvature._quiet import unmute_log
 from keras_curvature._version import __version__
+from keras_curvature.report.command import add_report_command
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,6 +32,7 @@ def main(arguments=None):
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True
     )
+    add_report_command(commands)
     options = parser.parse_args(arguments)
     return options.run(options)
 

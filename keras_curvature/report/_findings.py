@@ -74,8 +74,9 @@ def gradient_sentence(report):
     narrowest = found.narrowest if found is not None else None
     if narrowest is None:
         return None
-    where = f"{narrowest.name} ({narrowest.function})"
+    where = f"“{narrowest.name}” ({narrowest.function})"
     passed = percent(narrowest.passed)
+    dead = round(narrowest.dead * narrowest.units)
     if narrowest.passed > _MUCH:
         return (
             f"No activation kills the gradient: the narrowest, {where}, "
@@ -84,5 +85,5 @@ def gradient_sentence(report):
     return (
         f"The gradient loses most at {where}, which passes on {passed} of it; "
         f"{percent(narrowest.saturated)} of its values are saturated and "
-        f"{percent(narrowest.dead)} of its units dead."
+        f"{dead} of its {narrowest.units} units dead."
     )

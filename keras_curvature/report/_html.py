@@ -51,9 +51,7 @@ def table(label, header, rows, mark=None):
         rows: Lists of strings; the first of each is a name.
         mark: Number of a row to point out, or None.
     """
-    head = element(
-        "tr", [element("th", text, scope="col") for text in header]
-    )
+    head = element("tr", [element("th", text, scope="col") for text in header])
     body = [
         element(
             "tr",

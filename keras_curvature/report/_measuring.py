@@ -4,11 +4,9 @@ import math
 import time
 import warnings
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.autodiff.hessian import loss_and_gradients
 from keras_curvature.diagnostics import (
     activation_report,
     curvature_split,
@@ -17,14 +15,14 @@ from keras_curvature.diagnostics import (
 from keras_curvature.linalg import eigenpairs, spectral_density, trace
 from keras_curvature.operators import Hessian
 from keras_curvature.operators.data_pass import DataPass
-from keras_curvature.optimizers import Solver
 from keras_curvature.report._classification import Classification
+from keras_curvature.report._facts import LossAndGradient, learning_rate
 from keras_curvature.report._numbers import duration
 from keras_curvature.report._plan import plan_for
 from keras_curvature.report._progress import CountedOperator
 
 # Refusals of one measurement, which leave the others what they are.
-_REFUSALS = (ValueError, TypeError, LookupError, NotImplementedError)
+_REFUSALS = (ValueError, LookupError, NotImplementedError, tf.errors.OpError)
 
 
 class Measuring:
@@ -119,7 +117,7 @@ class Measuring:
                 f"The loss must be finite. Received: {loss}. Look at the data "
                 "and the weights for NaN, infinite and huge numbers."
             )
-        loss_of_batches = _LossAndGradient(self._data.model_loss, hessian)
+        loss_of_batches = LossAndGradient(self._data.model_loss, hessian)
         self._gradient = tf.concat(
             [tf.reshape(g, (-1,)) for g in self._data.sum(loss_of_batches)], 0
         ).numpy()
@@ -137,7 +135,7 @@ class Measuring:
             "loss_name": " + ".join(loss_of_batches.names) or "additional loss",
             "gradient_norm": float(np.linalg.norm(self._gradient)),
             "optimizer": type(optimizer).__name__ if optimizer else None,
-            "learning_rate": _learning_rate(optimizer),
+            "learning_rate": learning_rate(optimizer),
         }
 
     def _announce(self):
@@ -189,7 +187,10 @@ class Measuring:
         vector = largest.vectors[:, 0]
         slope = float(np.dot(self._gradient, vector.numpy()))
         parts = self._hessian.unflatten(vector)
-        places = {id(v): p for v, p in zip(self._hessian.variables, parts)}
+        places = {
+            id(v): p
+            for v, p in zip(self._hessian.variables, parts, strict=True)
+        }
         return self._data.vectors.flatten(
             [places.get(id(v)) for v in self._data.variables]
         ), slope
@@ -224,36 +225,11 @@ class Measuring:
         try:
             return self._required(name, products, measure)
         except _REFUSALS as error:
+            if isinstance(error, tf.errors.ResourceExhaustedError):
+                raise
             self._missing[name] = " ".join(str(error).split())
             self._progress.end()
             return None
-
-
-class _LossAndGradient:
-    """The gradient over some variables, for `DataPass.sum`."""
-
-    def __init__(self, model_loss, hessian):
-        self._model_loss, self._variables = model_loss, hessian.variables
-        self._dtype = hessian.dtype
-        self.names = []
-
-    def __call__(self, batch, share):
-        outputs = self._model_loss.outputs(batch[0])
-        terms = self._model_loss.terms(batch, outputs)
-        self.names = list(dict.fromkeys(term.name for term in terms))
-        loss, gradients = loss_and_gradients(
-            lambda: self._model_loss.total(batch, share), self._variables
-        )
-        return loss, [
-            tf.cast(tf.convert_to_tensor(g), self._dtype) for g in gradients
-        ]
-
-
-def _learning_rate(optimizer):
-    """What it is now; None without one, and for solvers that need none."""
-    if optimizer is None or isinstance(optimizer, Solver):
-        return None
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
 def _distance(loss, curvature):

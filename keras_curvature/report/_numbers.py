@@ -23,6 +23,13 @@ def number(value, digits=4):
     return _typeset(mantissa) + " × 10" + str(exponent).translate(_RAISED)
 
 
+def short(value):
+    """A number that somebody chose, such as 0.001: without zeros behind."""
+    if value is None or not 1e-4 <= abs(value) < 1e5:
+        return number(value, 3)
+    return _typeset(f"{value:.4g}")
+
+
 def power_of_ten(value):
     """A number on a logarithmic axis, 10⁻³; no text between the powers."""
     if value <= 0:

@@ -51,14 +51,16 @@ def page(report, source):
 def _header(report, title):
     return element(
         "header",
-        element("p", "Curvature of the loss", class_="kind"),
+        element("p", "Curvature report", class_="kind"),
         element("h1", title),
         element(
             "ul",
             [element("li", sentence) for sentence in findings(report)],
             class_="findings",
         ),
-        element("dl", [_figure(*f) for f in _figures(report)], class_="figures"),
+        element(
+            "dl", [_figure(*f) for f in _figures(report)], class_="figures"
+        ),
     )
 
 
@@ -69,7 +71,7 @@ def _figures(report):
     beside = f"2 / learning rate is {number(limit)}" if limit else None
     of_all = f"of {count(report.parameters)}" if chosen else None
     error = report.trace.standard_error
-    yield "Loss", number(report.loss), report.loss_name
+    yield "Loss", number(report.loss), report.loss_name.replace("_", " ")
     yield "Samples", count(report.samples), None
     yield "Weights", count(report.weights), of_all
     yield "Gradient norm", number(report.gradient_norm), None
@@ -106,9 +108,9 @@ def _footer(report, source):
         element(
             "p",
             "All derivatives are exact, by automatic differentiation. "
-            "Eigenvalues are from Lanczos's method, the trace from Hutchinson's "
-            "estimator, the density from Lanczos quadrature; random vectors "
-            "follow from the seed.",
+            "Eigenvalues are from Lanczos's method, the trace is from "
+            "Hutchinson's estimator, the density from Lanczos quadrature; "
+            "random vectors follow from the seed.",
         ),
         notes,
         element(

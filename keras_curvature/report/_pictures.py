@@ -11,6 +11,7 @@ from keras_curvature.plots import (
     plot_reliability,
     plot_spectral_density,
 )
+from keras_curvature.report._ends import both_ends
 from keras_curvature.report._numbers import power_of_ten
 from keras_curvature.report._svg import INK, as_inline_svg
 
@@ -24,19 +25,10 @@ _LONGEST_NAME = 16
 
 def eigenvalue_picture(report):
     """The eigenvalues of both ends, and the limit of stability if near."""
-    ends = (report.largest, report.smallest)
-    size = min(report.weights, sum(len(end.values) for end in ends))
-    # A small matrix has fewer than both ends together.
-    from_below = size - len(report.largest.values)
+    rows = both_ends(report)
+    _, values, residuals, converged = map(np.array, zip(*rows, strict=True))
     joined = Eigenpairs(
-        *(
-            np.concatenate([getattr(ends[0], f), getattr(ends[1], f)[:from_below]])
-            if f != "vectors"
-            else None
-            for f in Eigenpairs._fields[:4]
-        ),
-        iterations=0,
-        products=0,
+        values, None, residuals, converged, iterations=0, products=0
     )
 
     def draw(ax):
@@ -51,7 +43,10 @@ def eigenvalue_picture(report):
                 ha="right",
                 va="bottom",
             )
-        ax.set_xlabel("rank (the last from the lower end)")
+        upper = len(report.largest.values)
+        lower = len(rows) - upper
+        beside = f", then the {lower} smallest" if lower else ""
+        ax.set_xlabel(f"the {upper} largest{beside}")
 
     return _picture("eigenvalues", "Eigenvalues of the Hessian", draw)
 
@@ -99,9 +94,7 @@ def landscape_picture(report):
     def draw(ax):
         plot_loss_landscape(report.landscape, ax=ax)
         a, losses = report.landscape.coordinates[0], report.landscape.losses
-        parabola = (
-            report.loss + report.slope * a + report.sharpness * a**2 / 2
-        )
+        parabola = report.loss + report.slope * a + report.sharpness * a**2 / 2
         finite = losses[np.isfinite(losses)]
         low, high = ax.get_ylim()
         ax.plot(a, parabola, "--", color="#767676", linewidth=1.2, zorder=0)
@@ -126,9 +119,9 @@ def reliability_picture(report):
 
 def shown_rows(layers):
     """The layers with the largest traces, in their order."""
-    by_size = sorted(
-        layers, key=lambda row: -abs(row.traces["hessian"].value)
-    )[:MOST_ROWS]
+    by_size = sorted(layers, key=lambda row: -abs(row.traces["hessian"].value))[
+        :MOST_ROWS
+    ]
     return [row for row in layers if row in by_size]
 
 
@@ -155,10 +148,14 @@ def _picture(name, title, draw, rows=None):
     height = _HEIGHT if rows is None else 85 + 42 * rows
     size = (_WIDTH / _PIXELS_PER_INCH, height / _PIXELS_PER_INCH)
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=size, dpi=_PIXELS_PER_INCH, layout="constrained")
+        figure = Figure(
+            figsize=size, dpi=_PIXELS_PER_INCH, layout="constrained"
+        )
         ax = figure.subplots()
         draw(ax)
         ax.spines[["top", "right"]].set_visible(False)
+        if ax.get_xscale() == "linear":
+            ax.xaxis.get_major_locator().set_params(nbins=6)
         for axis in (ax.xaxis, ax.yaxis):
             if axis.get_scale() == "log":
                 axis.set_major_formatter(lambda x, _: power_of_ten(x))

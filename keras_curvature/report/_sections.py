@@ -1,12 +1,14 @@
 """The sections of a page, each with a sentence that says how to read it."""
 
 from keras_curvature.report import _pictures as pictures
+from keras_curvature.report._ends import both_ends
 from keras_curvature.report._findings import (
     gradient_sentence,
     sharpness_sentence,
 )
-from keras_curvature.report._html import element, table
-from keras_curvature.report._numbers import count, number, percent
+from keras_curvature.report._html import table
+from keras_curvature.report._layout import figure, missing, placed, section
+from keras_curvature.report._numbers import count, number, percent, short
 
 
 def sharpness(report):
@@ -14,7 +16,7 @@ def sharpness(report):
     rows = [
         ["largest eigenvalue", number(report.sharpness)],
         ["its residual", number(report.largest.residuals[0], 2)],
-        ["learning rate", number(report.learning_rate)],
+        ["learning rate", short(report.learning_rate)],
         ["2 / learning rate", number(limit)],
     ]
     if limit is not None:
@@ -27,46 +29,36 @@ def sharpness(report):
             f"The model is compiled with {report.optimizer}, whose own limit "
             "is another, since it scales the gradient."
         )
-    return _section(
+    return section(
         "Sharpness",
         "The sharpness is the largest eigenvalue of the Hessian, the curvature "
         "of the loss in its steepest direction; plain gradient descent turns "
         "unstable where it exceeds 2 / learning rate.",
-        element("p", sharpness_sentence(report), class_="says"),
-        element("p", reason) if reason else None,
-        element(
-            "div",
-            table("Sharpness", ["quantity", "value"], rows),
-            class_="pair",
-        ),
+        placed("aside", table("Sharpness", ["quantity", "value"], rows)),
+        says=sharpness_sentence(report),
+        notes=[reason] if reason else [],
     )
 
 
 def eigenvalues(report):
-    ends = (("upper", report.largest), ("lower", report.smallest))
     rows = [
         [
-            f"{rank}, {name} end",
+            count(rank),
             number(value, 5),
             number(residual, 2),
             "yes" if converged else "no",
         ]
-        for name, pairs in ends
-        for rank, (value, residual, converged) in enumerate(
-            zip(pairs.values, pairs.residuals, pairs.converged, strict=True), 1
-        )
+        for rank, value, residual, converged in both_ends(report)
     ]
     header = ["rank", "eigenvalue", "residual", "converged"]
-    return _section(
+    return section(
         "Eigenvalues",
         "Each is the curvature along one direction of the weights: a few large "
         "ones are directions that matter, a negative one (orange) is a "
         "direction in which the loss bends down; the residual says how far off "
         "it may be.",
-        _pair(
-            _figure(pictures.eigenvalue_picture(report)),
-            table("Eigenvalues", header, rows),
-        ),
+        figure(pictures.eigenvalue_picture(report)),
+        placed("beside", table("Eigenvalues", header, rows)),
     )
 
 
@@ -78,22 +70,25 @@ def trace(report):
     )
     exact = not found.standard_error
     says = (
-        f"{number(found.value)}, exactly"
+        f"The trace is {number(found.value)}, exactly."
         if exact
-        else f"{number(found.value)} ± {number(found.standard_error, 2)}, so "
-        f"most likely between {low} and {high}"
+        else f"The trace is {number(found.value)} ± "
+        f"{number(found.standard_error, 2)}, most likely between {low} and "
+        f"{high}."
     )
-    mean = number(found.value / report.weights, 3)
-    return _section(
+    rows = [
+        ["trace", number(found.value)],
+        ["standard error", number(found.standard_error, 2)],
+        ["mean eigenvalue", number(found.value / report.weights)],
+        ["products", count(found.products)],
+    ]
+    return section(
         "Trace",
         "The trace is the sum of all eigenvalues; after ± stands the standard "
         "error of its estimate, which the true value exceeds one time in "
         "three, twice it one time in twenty.",
-        element(
-            "p",
-            f"The trace is {says}. The mean eigenvalue is {mean}.",
-            class_="says",
-        ),
+        placed("aside", table("Trace", ["quantity", "value"], rows)),
+        says=says,
     )
 
 
@@ -104,16 +99,16 @@ def density(report):
         "single bumps far from it the few that do."
     )
     if report.density is None:
-        return _missing("Spectral density", how, report.missing["density"])
+        return missing("Spectral density", how, report.missing["density"])
     runs, steps = report.density.nodes.shape
     caption = (
         f"{count(report.density.size)} eigenvalues, from {runs} runs of "
         f"{steps} steps. The band is two standard errors wide to each side."
     )
-    return _section(
+    return section(
         "Spectral density",
         how,
-        _pair(_figure(pictures.density_picture(report), caption)),
+        figure(pictures.density_picture(report), caption),
     )
 
 
@@ -126,7 +121,7 @@ def split(report):
     )
     title = "Where the curvature comes from"
     if report.split is None:
-        return _missing(title, how, report.missing["split"])
+        return missing(title, how, report.missing["split"])
     header = [
         *("layer", "weights", "trace", "±", "Gauss–Newton"),
         *("f″ of activations", "rest"),
@@ -150,12 +145,12 @@ def split(report):
         if left_out > 0
         else None
     )
-    return _section(
+    return section(
         title,
         how,
-        _pair(_figure(pictures.split_picture(report), caption)),
-        _wide(table("Parts of the trace by layer", header, rows)),
-        _notes(report.split.notes),
+        figure(pictures.split_picture(report), caption),
+        placed("wide", table("Parts of the trace by layer", header, rows)),
+        notes=report.split.notes,
     )
 
 
@@ -168,7 +163,7 @@ def activations(report):
     )
     found = report.activations
     if found is None:
-        return _missing("Activations", how, report.missing["activations"])
+        return missing("Activations", how, report.missing["activations"])
     header = [
         *("layer", "f", "units", "mean |f′|", "mean |f″|", "saturated"),
         *("dead", "gradient norm", "passed on", "share"),
@@ -190,16 +185,15 @@ def activations(report):
     ]
     narrowest = found.narrowest
     mark = found.activations.index(narrowest) if narrowest else None
-    says = gradient_sentence(report)
     more = len(found.activations) > pictures.MOST_ROWS
     caption = f"The first {pictures.MOST_ROWS} of them." if more else None
-    return _section(
+    return section(
         "Activations",
         how,
-        element("p", says, class_="says") if says else None,
-        _pair(_figure(pictures.activation_picture(report), caption)),
-        _wide(table("Activations", header, rows, mark)),
-        _notes(found.notes),
+        figure(pictures.activation_picture(report), caption),
+        placed("wide", table("Activations", header, rows, mark)),
+        says=gradient_sentence(report),
+        notes=found.notes,
     )
 
 
@@ -210,11 +204,11 @@ def landscape(report):
         "cross foretell, and where the two part their picture ends."
     )
     if report.landscape is None:
-        return _missing("Loss landscape", how, report.missing["landscape"])
-    return _section(
+        return missing("Loss landscape", how, report.missing["landscape"])
+    return section(
         "Loss landscape",
         how,
-        _pair(_figure(pictures.landscape_picture(report))),
+        figure(pictures.landscape_picture(report)),
     )
 
 
@@ -224,21 +218,17 @@ def reliability(report):
         "bars below the diagonal are of predictions that are too sure."
     )
     if "reliability" in report.missing:
-        return _missing("Calibration", how, report.missing["reliability"])
+        return missing("Calibration", how, report.missing["reliability"])
     if report.reliability is None:
         return None
     error = report.reliability.expected_calibration_error
-    return _section(
+    return section(
         "Calibration",
         how,
-        element(
-            "p",
-            f"{percent(report.accuracy)} of the samples are classified "
-            f"rightly; confidence and accuracy differ by {percent(error)} on "
-            "average.",
-            class_="says",
-        ),
-        _pair(_figure(pictures.reliability_picture(report))),
+        figure(pictures.reliability_picture(report)),
+        says=f"{percent(report.accuracy)} of the samples are classified "
+        f"rightly; confidence and accuracy differ by {percent(error)} on "
+        "average.",
     )
 
 
@@ -252,39 +242,3 @@ SECTIONS = (
     landscape,
     reliability,
 )
-
-
-def _section(title, how, *children):
-    name = title.lower().replace(" ", "-")
-    return element(
-        "section",
-        element("h2", title, id=name),
-        element("p", how, class_="how"),
-        *children,
-        aria_labelledby=name,
-    )
-
-
-def _missing(title, how, reason):
-    return _section(title, how, element("p", f"Not measured: {reason}"))
-
-
-def _figure(picture, caption=None):
-    under = element("figcaption", caption) if caption else None
-    return element("figure", picture, under)
-
-
-def _pair(*children):
-    return element("div", *children, class_="pair")
-
-
-def _wide(child):
-    return element("div", child, class_="wide")
-
-
-def _notes(notes):
-    if not notes:
-        return None
-    # Notes begin small, since they follow a colon elsewhere.
-    lines = [element("li", n[:1].upper() + n[1:]) for n in notes]
-    return element("ul", lines, class_="notes")

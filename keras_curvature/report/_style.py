@@ -42,12 +42,14 @@ dt { color: var(--quiet); font-size: 0.85rem; }
 dd { margin: 0; font-size: 1.2rem; font-weight: 580; overflow-wrap: anywhere; }
 dd small { display: block; font-size: 0.8rem; font-weight: 400;
   color: var(--quiet); }
-section { margin-top: 3.5rem; }
-.pair { display: grid; gap: 1.25rem 2.5rem; margin-top: 1.25rem;
-  align-items: start; }
-.pair > * { min-width: 0; }
+section { display: grid; gap: 1.25rem 2.5rem; margin-top: 3.5rem;
+  grid-template-columns: minmax(0, 1fr); align-items: start; }
 @media (min-width: 54rem) {
-  .pair { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+  section { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+    grid-template-rows: auto 1fr; }
+  figure, .aside { grid-column: 2; grid-row: 1 / span 2; }
+  .text, .beside { grid-column: 1; }
+  .wide { grid-column: 1 / -1; }
 }
 figure { margin: 0; }
 figcaption { font-size: 0.85rem; margin-top: 0.4rem; }
@@ -56,7 +58,6 @@ figcaption { font-size: 0.85rem; margin-top: 0.4rem; }
 .plot * { stroke-linejoin: round; stroke-linecap: butt; }
 .scroll { overflow-x: auto; max-width: 100%; }
 .scroll:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
-.wide { margin-top: 1.5rem; }
 table { border-collapse: collapse; font-size: 0.9rem; min-width: 100%; }
 th, td { padding: 0.4rem 0 0.4rem 1.1rem; text-align: right;
   white-space: nowrap; border-bottom: 1px solid var(--line); }
@@ -85,11 +86,14 @@ footer dd { font-size: inherit; font-weight: 400; color: var(--ink); }
   header { padding-top: 0; }
   section { margin-top: 1.6rem; }
   h2, .how, .says { break-after: avoid; }
-  figure, tr, .figures div, .findings { break-inside: avoid; }
+  figure, tr, section, .figures div, .findings { break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
-  .pair { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
-    gap: 0.5rem 2rem; }
+  section { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+    grid-template-rows: auto 1fr; gap: 0.5rem 2rem; }
+  figure, .aside { grid-column: 2; grid-row: 1 / span 2; }
+  .text, .beside { grid-column: 1; }
+  .wide { grid-column: 1 / -1; }
   table { font-size: 8pt; }
   th, td { padding: 0.2rem 0 0.2rem 0.6rem; white-space: normal; }
   .marked th { box-shadow: none; text-decoration: underline;
