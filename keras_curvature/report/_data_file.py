@@ -5,6 +5,7 @@ import re
 import zipfile
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from keras_curvature.report._input import InputError, one_line
@@ -124,13 +125,13 @@ def _refuse_other_values(path, name, array):
 
 def _nodes(model, several, structure):
     """Dict of the inputs or outputs of a model by name, None if unknown."""
-    try:
-        nodes, structure = getattr(model, several), getattr(model, structure)
-    except (AttributeError, ValueError):
-        nodes = structure = None
+    nodes = getattr(model, several, None)
     if not nodes:
         # A subclass of keras.Model may take anything.
         return None
+    if isinstance(model, keras.Sequential):
+        return {node.name: node for node in nodes}
+    structure = getattr(model, structure)
     if isinstance(structure, dict):
         return structure
     if several == "outputs":
@@ -198,5 +199,6 @@ def _refuse_other_shapes(path, x, inputs):
 def in_structure(model, data):
     """y as the model returns its outputs: dicts stay dicts, others lists."""
     y = data.y
-    is_dict = isinstance(getattr(model, "output", None), dict)
+    is_functional = bool(getattr(model, "output_names", None))
+    is_dict = is_functional and isinstance(model.output, dict)
     return list(y.values()) if isinstance(y, dict) and not is_dict else y

@@ -22,7 +22,7 @@ def load_model(path):
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+    if path.suffix != ".keras" or "config.json" not in _members(path):
         raise InputError(
             f"{path}: is no .keras file, as model.save('NAME.keras') writes it"
         )
@@ -34,6 +34,14 @@ def load_model(path):
     if not model.built:
         raise InputError(f"{path}: its model has no weights yet; call it once")
     return model
+
+
+def _members(path):
+    """The names of the files in an archive, none if it is no archive."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
 
 
 def _reason(error):

@@ -29,20 +29,29 @@ def refuse_other_targets(path, model, loss, data, batch_size):
             tf.nest.map_structure(lambda a, r=rows: tf.constant(a[r]), given)
             for given in (data.x, data.y)
         )
-        try:
-            outputs = model(x, training=False)
-            terms = [
-                LossTerm(*call)
-                for call in compiled_losses(compiled, y, outputs, None)
-            ]
-        except tf.errors.ResourceExhaustedError:
-            raise
-        except Exception as error:
-            raise InputError(
-                f"{path}: the model does not take it ({one_line(error)})"
-            ) from error
-        for term in terms:
-            _refuse(path, term)
+        outputs = _tried(path, "x", x, lambda x=x: model(x, training=False))
+        if start == 0:
+            # Zeros are targets of any loss, so that only shapes count.
+            zeros = tf.nest.map_structure(tf.zeros_like, y)
+            given = (compiled, zeros, outputs, None)
+            _tried(path, "y", y, lambda g=given: compiled_losses(*g))
+        for call in compiled_losses(compiled, y, outputs, None):
+            _refuse(path, LossTerm(*call))
+
+
+def _tried(path, name, given, function):
+    """What a function returns, unless it does not take what it is given."""
+    try:
+        return function()
+    except tf.errors.ResourceExhaustedError:
+        raise
+    except Exception as error:
+        shapes = [_shape(array) for array in tf.nest.flatten(given)]
+        taker = {"x": "model", "y": "loss"}[name]
+        raise InputError(
+            f"{path}: the {taker} does not take {name} of shape "
+            f"{', '.join(shapes)} ({one_line(error, 160)})"
+        ) from error
 
 
 def _refuse(path, term):

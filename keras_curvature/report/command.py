@@ -116,7 +116,6 @@ def _make(options):
         raise InputError("matplotlib is missing: pip install matplotlib")
     output = _checked_output(options)
     loss = _loss(options)
-    print(f"Reading {options.model} and {options.data}", file=sys.stderr)
     with warnings.catch_warnings():
         # Keras warns of states of optimizers, which nobody asks for here.
         warnings.simplefilter("ignore")
