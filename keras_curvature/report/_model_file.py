@@ -45,7 +45,12 @@ def _members(path):
 
 
 def _reason(error):
-    text = one_line(error)
+    texts = []
+    # Keras wraps what it finds out in another error.
+    while error is not None:
+        texts.append(one_line(error, 2000))
+        error = error.__cause__ or error.__context__
+    text = " ".join(texts)
     if re.search(r"lambda", text, re.I):
         return (
             "holds a Lambda layer, which is code and is not run; load it in "
@@ -57,4 +62,4 @@ def _reason(error):
             f"holds the class {unknown[1]}, which is not known here; load it "
             "in Python and use keras_curvature.report.curvature_report"
         )
-    return f"cannot be loaded ({text})"
+    return f"cannot be loaded ({one_line(texts[0])})"

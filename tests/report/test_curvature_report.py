@@ -223,8 +223,6 @@ def test_what_a_model_does_not_admit_is_left_out_with_its_reason():
     assert found.optimizer is found.learning_rate is None
     assert found.stability_limit is found.reliability is None
     assert "at least one layer" in found.missing["activations"]
-    # The Gauss-Newton part of this loss is not known.
-    assert found.split is None and found.missing["split"]
     expected = np.mean(
         ((x @ model.get_weights()[0] - x[:, :1]).astype("float64")) ** 4
     )
