@@ -113,6 +113,8 @@ def reliability_picture(report):
     def draw(ax):
         plot_reliability(report.reliability, ax=ax)
         ax.set_title("")
+        # Room for what is right every time.
+        ax.set_ylim(0, 1.04)
 
     return _picture("reliability", "Accuracy beside confidence", draw)
 

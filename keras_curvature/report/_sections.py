@@ -45,12 +45,11 @@ def eigenvalues(report):
         [
             count(rank),
             number(value, 5),
-            number(residual, 2),
-            "yes" if converged else "no",
+            number(residual, 2) + ("" if converged else " (not converged)"),
         ]
         for rank, value, residual, converged in both_ends(report)
     ]
-    header = ["rank", "eigenvalue", "residual", "converged"]
+    header = ["rank", "eigenvalue", "residual"]
     return section(
         "Eigenvalues",
         "Each is the curvature along one direction of the weights: a few large "

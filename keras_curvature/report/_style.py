@@ -81,7 +81,8 @@ footer dd { font-size: inherit; font-weight: 400; color: var(--ink); }
     --tint: #ffffff; --blue: #0072b2; --orange: #c85500; --green: #00795a;
     --grey: #72777f;
   }
-  body { font-size: 10pt; }
+  html { font-size: 9.5pt; }
+  .plot { max-width: 19rem; }
   header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
   header { padding-top: 0; }
   section { margin-top: 1.6rem; }
@@ -94,7 +95,7 @@ footer dd { font-size: inherit; font-weight: 400; color: var(--ink); }
   figure, .aside { grid-column: 2; grid-row: 1 / span 2; }
   .text, .beside { grid-column: 1; }
   .wide { grid-column: 1 / -1; }
-  table { font-size: 8pt; }
+  table { font-size: 0.85rem; }
   th, td { padding: 0.2rem 0 0.2rem 0.6rem; white-space: normal; }
   .marked th { box-shadow: none; text-decoration: underline;
     padding-left: 0; }

@@ -152,6 +152,23 @@ def check(browser, page, pictures):
             )
             save(pictures / f"{name}.png", found)
     # Dark still, as a reader prints it.
+    browser(
+        "Emulation.setEmulatedMedia",
+        media="print",
+        features=[{"name": "prefers-color-scheme", "value": "dark"}],
+    )
+    style = "getComputedStyle(document.body)"
+    ink, paper = (
+        browser.value(f"{style}.{key}") for key in ("color", "backgroundColor")
+    )
+    yield (
+        f"printed: {ink} on {paper}",
+        (ink, paper)
+        == (
+            "rgb(0, 0, 0)",
+            "rgb(255, 255, 255)",
+        ),
+    )
     printed = browser(
         "Page.printToPDF", preferCSSPageSize=True, printBackground=False
     )
