@@ -1,6 +1,7 @@
 """The measurements of a report, one after the other."""
 
 import math
+import pathlib
 import time
 import warnings
 
@@ -21,6 +22,7 @@ from keras_curvature.report._numbers import duration
 from keras_curvature.report._plan import plan_for
 from keras_curvature.report._progress import CountedOperator
 
+_ROOT = str(pathlib.Path(__file__).parents[1])
 # Refusals of one measurement, which leave the others what they are.
 _REFUSALS = (ValueError, LookupError, NotImplementedError, tf.errors.OpError)
 
@@ -214,8 +216,11 @@ class Measuring:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             result = measure()
+        # Those of other packages are not about what is measured.
         self._notes += [
-            str(w.message) for w in caught if w.category is UserWarning
+            str(w.message)
+            for w in caught
+            if w.category is UserWarning and _ROOT in w.filename
         ]
         self._progress.end()
         return result

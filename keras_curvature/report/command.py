@@ -113,7 +113,9 @@ def _failed(line):
 
 def _make(options):
     if importlib.util.find_spec("matplotlib") is None:
-        raise InputError("matplotlib is missing: pip install matplotlib")
+        raise InputError(
+            "matplotlib is missing; pip install keras_curvature[plots]"
+        )
     output = _checked_output(options)
     loss = _loss(options)
     with warnings.catch_warnings():
