@@ -28,8 +28,9 @@ def sharpness_sentence(report):
             f"{number(limit)}: plain gradient descent with this learning rate "
             "would be unstable here."
         )
+    part = number(100 * share, 2)
     return (
-        f"The sharpness {sharpness} is {percent(share)} of 2 / learning rate = "
+        f"The sharpness {sharpness} is {part}\u00a0% of 2 / learning rate = "
         f"{number(limit)}, below which plain gradient descent is stable."
     )
 

@@ -20,7 +20,8 @@ def sharpness(report):
         ["2 / learning rate", number(limit)],
     ]
     if limit is not None:
-        rows.append(["share of it", percent(report.sharpness / limit)])
+        share = number(100 * report.sharpness / limit, 2)
+        rows.append(["share of it", f"{share}\u00a0%"])
     reason = None
     if limit is None:
         reason = "The model is not compiled with a learning rate."

@@ -113,7 +113,7 @@ def test_numbers_and_findings_are_told():
     text = text.replace("\u00a0", " ")
     for what in (
         "12 345", "0.2500", "1.000 × 10⁻⁵", "8.000", "123.4", "−0.5000",
-        "The sharpness 8.000 is 40.0 % of 2 / learning rate = 20.00",
+        "The sharpness 8.000 is 40 % of 2 / learning rate = 20.00",
         "directions in which the loss bends down",
         "30.0 % comes from the second derivatives",
         "The gradient loses most at “first” (tanh), which passes on 25.0 % of "
