@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_curvature.__main__ import main
-from keras_curvature.report._data_file import load_data
+from keras_curvature.report._data_file import in_structure, load_data
 from tests.report.helpers import Page
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -195,6 +195,21 @@ def test_several_inputs_go_by_name_or_by_number(tmp_path):
     np.testing.assert_array_equal(few.x["a"], a[rows])
     np.testing.assert_array_equal(few.y, Y[rows])
     assert rows == sorted(set(rows))
+
+
+def test_several_outputs_come_in_the_order_of_the_model(tmp_path):
+    entry = keras.Input((3,))
+    outputs = [keras.layers.Dense(1, name=name)(entry) for name in "vu"]
+    data = tmp_path / "data.npz"
+    np.savez(data, x=X, y_u=X[:, 0], y_v=X[:, 1])
+    model = keras.Model(entry, outputs)
+    v, u = in_structure(model, load_data(data, model))
+    np.testing.assert_array_equal(u, X[:, 0])
+    np.testing.assert_array_equal(v, X[:, 1])
+    model = keras.Model(entry, dict(zip("vu", outputs, strict=True)))
+    y = in_structure(model, load_data(data, model))
+    np.testing.assert_array_equal(y["u"], X[:, 0])
+    np.testing.assert_array_equal(y["v"], X[:, 1])
 
 
 def test_a_page_is_made_of_a_model_with_two_inputs(tmp_path, capsys):
