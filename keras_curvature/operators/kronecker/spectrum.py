@@ -31,7 +31,9 @@ class Spectrum(NamedTuple):
         n·ε·‖A ⊗ G‖ with n the larger factor's size, as LAPACK's eigenvalues
         of a symmetric matrix are right to that. 0 for diagonal factors.
         """
-        sizes = [t.shape[1] for t in (self.left, self.right) if t.shape.rank > 2]
+        sizes = [
+            t.shape[1] for t in (self.left, self.right) if t.shape.rank > 2
+        ]
         if not sizes:
             return 0.0
         epsilon = np.finfo(self.eigenvalues.dtype.as_numpy_dtype).eps
