@@ -68,31 +68,9 @@ def per_sample_jacobian(
     )
     variables = list(variables)
     unconnected = "none" if unconnected_gradients == "error" else "zero"
-    sources = [as_tf_variable(v) for v in variables]
-
-    def one_sample(sample, vectorized=True):
-        sample = tf.nest.map_structure(lambda t: t[tf.newaxis], sample)
-        with tf.GradientTape(persistent=not vectorized) as tape:
-            tape.watch(sources)
-            outputs = tf.convert_to_tensor(outputs_fn(sample))
-            _refuse_without_batch(outputs)
-            outputs = outputs[0]
-            elements = tf.reshape(outputs, [-1])
-            if not vectorized:
-                elements = tf.unstack(elements)
-        if outputs.shape.num_elements() == 1:
-            rows = tape.gradient(outputs, sources, None, unconnected)
-        elif vectorized:
-            rows = tape.jacobian(elements, sources, unconnected)
-        else:
-            rows = _stacked(
-                [tape.gradient(y, sources, None, unconnected) for y in elements]
-            )
-        refuse_unconnected(rows, variables, "The outputs")
-        return outputs, [
-            tf.reshape(row, outputs.shape + v.shape)
-            for row, v in zip(rows, sources, strict=True)
-        ]
+    one_sample = functools.partial(
+        _one_sample, outputs_fn, variables, unconnected
+    )
 
     def vectorizable(sample):
         results = one_sample(sample)
@@ -114,6 +92,7 @@ def per_sample_jacobian(
             functools.partial(one_sample, vectorized=False),
             inputs,
         )
+        sources = [as_tf_variable(v) for v in variables]
         results, may_be_columns = columns_or_rows(
             outputs_fn, inputs, sources, unconnected, rows
         )
@@ -121,6 +100,33 @@ def per_sample_jacobian(
             attempt.failed or error, results, sources, may_be_columns
         )
         return results
+
+
+def _one_sample(outputs_fn, variables, unconnected, sample, vectorized=True):
+    """The outputs of one sample, and their Jacobians."""
+    sources = [as_tf_variable(v) for v in variables]
+    sample = tf.nest.map_structure(lambda t: t[tf.newaxis], sample)
+    with tf.GradientTape(persistent=not vectorized) as tape:
+        tape.watch(sources)
+        outputs = tf.convert_to_tensor(outputs_fn(sample))
+        _refuse_without_batch(outputs)
+        outputs = outputs[0]
+        elements = tf.reshape(outputs, [-1])
+        if not vectorized:
+            elements = tf.unstack(elements)
+    if outputs.shape.num_elements() == 1:
+        rows = tape.gradient(outputs, sources, None, unconnected)
+    elif vectorized:
+        rows = tape.jacobian(elements, sources, unconnected)
+    else:
+        rows = _stacked(
+            [tape.gradient(y, sources, None, unconnected) for y in elements]
+        )
+    refuse_unconnected(rows, variables, "The outputs")
+    return outputs, [
+        tf.reshape(row, outputs.shape + v.shape)
+        for row, v in zip(rows, sources, strict=True)
+    ]
 
 
 def _vectorized(one_sample, inputs):

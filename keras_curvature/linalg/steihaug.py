@@ -130,44 +130,9 @@ def steihaug(
             & (tf.norm(at.r) > target)
         )
 
-    def iterate(at):
-        product = matvec(at.d)
-        curvature = dot(at.d, product)
-        # A product that is not finite says as little as a flat direction.
-        curvature = tf.where(
-            tf.math.is_finite(curvature), curvature, tf.zeros_like(curvature)
-        )
-        negative = curvature <= 0
-        alpha = at.rv / tf.where(negative, tf.ones_like(curvature), curvature)
-        zz = at.zz + 2 * alpha * at.zd + alpha**2 * at.dd
-        leaves = (negative | (zz >= radii**2)) & ~at.left
-        found = _leave(at, gradient, curvature, radii, leaves)
-        r = at.r + alpha * product
-        v = precondition(r)
-        rv = dot(r, v)
-        beta = rv / at.rv
-        left = at.left | leaves
-        go_on = ~left[0]
-        return (
-            _Iterate(
-                iterations=at.iterations + 1,
-                negative=negative,
-                z=tf.where(go_on, at.z + alpha * at.d, at.z),
-                r=tf.where(go_on, r, at.r),
-                d=tf.where(go_on, beta * at.d - v, at.d),
-                rv=rv,
-                zz=zz,
-                zd=beta * (at.zd + alpha * at.dd),
-                dd=rv + beta**2 * at.dd,
-                curvature=curvature,
-                left=left,
-                found=found,
-            ),
-        )
-
     (at,) = tf.while_loop(
         unfinished,
-        iterate,
+        lambda at: (_next(at, matvec, precondition, gradient, radii),),
         (_origin(gradient, precondition(gradient), radii),),
         parallel_iterations=1,
     )
@@ -201,6 +166,41 @@ def _origin(gradient, v, radii):
         dd=rv,
         curvature=zero,
         left=tf.zeros_like(radii, tf.bool),
+        found=found,
+    )
+
+
+def _next(at, matvec, precondition, gradient, radii):
+    """The iterate after `at`, at the price of one product."""
+    product = matvec(at.d)
+    curvature = dot(at.d, product)
+    # A product that is not finite says as little as a flat direction.
+    curvature = tf.where(
+        tf.math.is_finite(curvature), curvature, tf.zeros_like(curvature)
+    )
+    negative = curvature <= 0
+    alpha = at.rv / tf.where(negative, tf.ones_like(curvature), curvature)
+    zz = at.zz + 2 * alpha * at.zd + alpha**2 * at.dd
+    leaves = (negative | (zz >= radii**2)) & ~at.left
+    found = _leave(at, gradient, curvature, radii, leaves)
+    r = at.r + alpha * product
+    v = precondition(r)
+    rv = dot(r, v)
+    beta = rv / at.rv
+    left = at.left | leaves
+    go_on = ~left[0]
+    return _Iterate(
+        iterations=at.iterations + 1,
+        negative=negative,
+        z=tf.where(go_on, at.z + alpha * at.d, at.z),
+        r=tf.where(go_on, r, at.r),
+        d=tf.where(go_on, beta * at.d - v, at.d),
+        rv=rv,
+        zz=zz,
+        zd=beta * (at.zd + alpha * at.dd),
+        dd=rv + beta**2 * at.dd,
+        curvature=curvature,
+        left=left,
         found=found,
     )
 

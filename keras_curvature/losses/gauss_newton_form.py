@@ -65,11 +65,25 @@ class GaussNewtonForm:
     def gather(self, indices, weights):
         """The form of the samples at `indices`, times 0 or 1 each."""
         weights = weights[:, tf.newaxis]
+        residuals, scale, probabilities = (
+            tf.gather(tensor, indices) for tensor in self.rows
+        )
+        return self.with_rows(
+            residuals * weights, scale * weights, probabilities
+        )
+
+    @property
+    def rows(self):
+        """The tensors of shape `(batch, m)`: r, the scale and p."""
+        return self.residuals, self.scale, self.probabilities
+
+    def with_rows(self, residuals, scale, probabilities):
+        """The form of other samples, by its `rows`."""
         return dataclasses.replace(
             self,
-            residuals=tf.gather(self.residuals, indices) * weights,
-            scale=tf.gather(self.scale, indices) * weights,
-            probabilities=tf.gather(self.probabilities, indices),
+            residuals=residuals,
+            scale=scale,
+            probabilities=probabilities,
         )
 
     def push(self, jacobian):

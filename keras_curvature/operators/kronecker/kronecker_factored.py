@@ -145,16 +145,21 @@ class KroneckerFactored(ModelOperator):
             damping: Float ≥ 0. Defaults to 0.
 
         Raises:
-            ValueError: if the sum is singular.
+            ValueError: if the sum is singular, or so nearly that an eigenvalue
+                of a block is rounding error beside its largest.
         """
         damping = checked_number("damping", damping, minimum=0)
-        smallest = float(self.eigenvalues()[0]) + damping
-        if not smallest > 0:
-            raise ValueError(
-                "`damping` must be large enough for an inverse. Received: "
-                f"damping={damping} and a smallest eigenvalue of {smallest}."
-            )
-        return KroneckerInverse(self.variables, self._spectra(), damping)
+        spectra = self._spectra()
+        for spectrum in spectra:
+            smallest = float(tf.reduce_min(spectrum.eigenvalues)) + damping
+            if not smallest > spectrum.rounding:
+                raise ValueError(
+                    "`damping` must be large enough for an inverse. Received: "
+                    f"damping={damping}, a smallest eigenvalue of {smallest} "
+                    "with it, and a rounding error of "
+                    f"{spectrum.rounding:.1e}."
+                )
+        return KroneckerInverse(self.variables, spectra, damping)
 
     def diagonal(self, block_size=64):
         """The diagonal, of shape `(n,)`; no products are needed for it."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.operators.kronecker.layout import Block
@@ -22,6 +23,21 @@ class Spectrum(NamedTuple):
     left: tf.Tensor
     right: tf.Tensor
     eigenvalues: tf.Tensor
+
+    @property
+    def rounding(self):
+        """Float, how far an eigenvalue may be from the true one by rounding.
+
+        n·ε·‖A ⊗ G‖ with n the larger factor's size, as LAPACK's eigenvalues
+        of a symmetric matrix are right to that. 0 for diagonal factors.
+        """
+        sizes = [
+            t.shape[1] for t in (self.left, self.right) if t.shape.rank > 2
+        ]
+        if not sizes:
+            return 0.0
+        epsilon = np.finfo(self.eigenvalues.dtype.as_numpy_dtype).eps
+        return max(sizes) * float(epsilon * tf.reduce_max(self.eigenvalues))
 
 
 def spectrum_of(block, a, g):

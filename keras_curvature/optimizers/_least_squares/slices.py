@@ -21,6 +21,9 @@ def sum_over_slices(add, empty, objective, slice_size):
 
 def _sum_over_part(add, empty, part, slice_size):
     """The sum over the samples of one `Part`."""
+    samples = part.form.residuals.shape[0]
+    if samples is None:
+        add = _traced_once(add, empty, part)
 
     def whole():
         return add(empty, part.inputs, part.outputs, part.form)
@@ -28,12 +31,39 @@ def _sum_over_part(add, empty, part, slice_size):
     def by_slices():
         return _loop_over_slices(add, empty, part, slice_size)
 
-    samples = part.form.residuals.shape[0]
     if samples is None:
         # A while loop of one iteration takes a third longer than no loop.
         samples = tf.shape(part.form.residuals)[0]
         return tf.cond(samples <= slice_size, whole, by_slices)
     return whole() if samples <= slice_size else by_slices()
+
+
+def _traced_once(add, empty, part):
+    """`add` for any number of samples, as one function of the graph.
+
+    To trace the model and its derivatives is most of a first step, and both
+    branches need them.
+    """
+    form = part.form
+
+    def any_number(tensor):
+        return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+
+    @tf.function(
+        autograph=False,
+        input_signature=[
+            tf.nest.map_structure(tf.TensorSpec.from_tensor, empty),
+            *tf.nest.map_structure(
+                any_number, (part.inputs, part.outputs, form.rows)
+            ),
+        ],
+    )
+    def traced(total, inputs, outputs, rows):
+        return add(total, inputs, outputs, form.with_rows(*rows))
+
+    return lambda total, inputs, outputs, form: traced(
+        total, inputs, outputs, form.rows
+    )
 
 
 def _loop_over_slices(add, empty, part, slice_size):

@@ -19,6 +19,13 @@ class Form(NamedTuple):
         rows = tf.gather(self.residuals, indices)
         return Form(rows * weights[:, tf.newaxis])
 
+    @property
+    def rows(self):
+        return (self.residuals,)
+
+    def with_rows(self, residuals):
+        return Form(residuals)
+
 
 class Total(NamedTuple):
     """A structure to be carried: sums of two kinds, and a count."""
