@@ -14,12 +14,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format clean $(VENV)
+.PHONY: help demo test test-fast test-report lint format clean $(VENV)
 
 help:
 	@echo "make demo    train on real images, plot, export a SavedModel"
 	@echo "make test    run the tests          (make test ARGS='-k sgd')"
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
+	@echo "make test-report   look at a report in Chromium, if it is installed"
 	@echo "make lint    check style            (make format mends it)"
 	@echo "make clean   remove .venv, plots and exported models"
 	@echo "Another interpreter than python3: make demo PYTHON=python3.12"
@@ -32,6 +33,9 @@ test: $(VENV)
 
 test-fast: override ARGS += -m "not slow"
 test-fast: test
+
+test-report: $(VENV)
+	@$(PY) tests/report/browser_check.py $(ARGS)
 
 lint: $(VENV)
 	@$(PY) -m ruff check .

@@ -1,6 +1,12 @@
 """Exact curvature for Keras 3 on TensorFlow."""
 
-from keras_curvature._backend import require_tensorflow_backend
+from keras_curvature._quiet import mute_log_of_command
+
+mute_log_of_command()
+
+from keras_curvature._backend import (  # noqa: E402
+    require_tensorflow_backend,
+)
 
 require_tensorflow_backend()
 
@@ -15,6 +21,7 @@ from keras_curvature import (  # noqa: E402
     operators,
     optimizers,
     plots,
+    report,
     training,
     uncertainty,
 )
@@ -35,6 +42,7 @@ __all__ = [
     "operators",
     "optimizers",
     "plots",
+    "report",
     "solve",
     "training",
     "uncertainty",

@@ -9,7 +9,7 @@ import keras_curvature
 
 ROOT = pathlib.Path(keras_curvature.__file__).parent
 # What stands beside the rooms, for all of them.
-EVERYWHERE = {"_casting", "_checks", "_derivatives", "_random"}
+EVERYWHERE = {"_casting", "_checks", "_derivatives", "_random", "_version"}
 ALLOWED = {
     "constraints": set(),
     "layers": set(),
@@ -43,6 +43,16 @@ ALLOWED = {
         "optimizers",
         "plots",
         "training",
+    },
+    "report": {
+        "autodiff",
+        "diagnostics",
+        "linalg",
+        "losses",
+        "operators",
+        "optimizers",
+        "plots",
+        "uncertainty",
     },
 }
 

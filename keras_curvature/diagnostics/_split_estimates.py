@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_curvature.linalg import TraceEstimate
 
 PARTS = ("hessian", "gauss_newton", "activations", "rest")
-# Vectors that share a pass over the data.
-_AT_ONCE = 64
+# Vectors that share a pass over the data, and the most bytes of them.
+_AT_ONCE, _BYTES = 64, 2**28
 
 
 def estimate_parts(operators, indices, probes, seed):
@@ -31,8 +31,9 @@ def estimate_parts(operators, indices, probes, seed):
     random = np.random.default_rng(seed)
     forms = {part: [] for part in PARTS}
     squares = {part: [] for part in PARTS}
-    for start in range(0, count, _AT_ONCE):
-        columns = range(start, min(start + _AT_ONCE, count))
+    at_once = max(1, min(_AT_ONCE, _BYTES // (8 * operators[0].shape[0])))
+    for start in range(0, count, at_once):
+        columns = range(start, min(start + at_once, count))
         if is_exact:
             block = np.eye(count)[:, columns]
         else:

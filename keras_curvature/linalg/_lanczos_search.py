@@ -103,6 +103,9 @@ def lanczos_search(products, probes, wanted, max_passes, block, capacity):
         krylov.restart_at_random(found.values, vectors)
         for _ in range(steps):
             values, _, _ = _expanded(krylov, wanted)
+            if not krylov.waiting:
+                # The whole space of a small operator is seen.
+                break
         if not any(wanted.counts(values, found) > expected):
             return found
         if spare < wanted.k:

@@ -84,6 +84,8 @@ class Products:
                 "`operator @ v` must have the dtype of the operator, "
                 f"{self.dtype.name}. Received: {product.dtype.name}."
             )
+        # Sums of columns may have no image where the columns have one.
+        self.scale = max(self.scale, _largest_ratio(product, columns))
         for vector, image in _halves(columns, product):
             self._compare_with_last(vector, image)
         return product
@@ -97,8 +99,6 @@ class Products:
                 "from finite v. Look for NaN in the weights or the data, and "
                 "for derivatives that overflow."
             )
-        if length:
-            self.scale = max(self.scale, size / length)
         if self._last is not None:
             w, last_image, last_length = self._last
             forms = float(dot(w, image)), float(dot(v, last_image))
@@ -113,6 +113,16 @@ class Products:
                     "must be in inference mode."
                 )
         self._last = v, image, length
+
+
+def _largest_ratio(product, columns):
+    """The largest ‖Av‖ / ‖v‖ of the columns, 0 where none is finite."""
+    sizes, lengths = (
+        np.sqrt(tf.reduce_sum(x * x, axis=0).numpy().astype("float64"))
+        for x in (product, columns)
+    )
+    valid = np.isfinite(sizes) & np.isfinite(lengths) & (lengths > 0)
+    return float(np.max(sizes[valid] / lengths[valid], initial=0.0))
 
 
 def _halves(columns, product):

@@ -56,7 +56,8 @@ def plot_reliability(reliability, *, ax=None):
         edgecolor="white",
     )
     for bar, count in zip(bars, counts[filled], strict=True):
-        bar.set_alpha(0.2 + 0.8 * count / counts.max())
+        # In this order the strongest is 1 exactly, the most there is.
+        bar.set_alpha(0.2 + 0.8 * (count / counts.max()))
     ax.plot(
         reliability.confidence[filled],
         reliability.accuracy[filled],

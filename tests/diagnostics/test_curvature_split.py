@@ -11,6 +11,7 @@ from tests.oracles import dense_hessian
 
 layers = keras.layers
 SAMPLES, INPUTS, UNITS = 9, 2, 3
+BLOCKS = (slice(0, 9), slice(9, 13))
 PARTS = ("hessian", "gauss_newton", "activations", "rest")
 
 
@@ -102,6 +103,20 @@ def test_traces_and_norms_are_those_of_the_matrices(tanh):
             assert trace.standard_error == norm.standard_error == 0
     assert [row.size for row in split.layers] == [9, 4]
     assert "hidden" in str(split)
+
+
+def test_a_big_model_has_its_vectors_in_small_blocks(tanh, monkeypatch):
+    model, x, y, exact = tanh
+    # Two of the 13 rows at once.
+    bytes_at_once = "keras_curvature.diagnostics._split_estimates._BYTES"
+    monkeypatch.setattr(bytes_at_once, 2 * 8 * 13)
+    split = curvature_split(model, x, y, loss="mse")
+    for k, part in enumerate(PARTS[1:]):
+        for row, rows in zip(split.layers, BLOCKS, strict=True):
+            trace = exact[k][rows, rows].trace()
+            np.testing.assert_allclose(
+                row.traces[part].value, trace, atol=1e-12
+            )
 
 
 def test_random_vectors_come_as_close_as_they_say(tanh):

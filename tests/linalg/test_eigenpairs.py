@@ -84,6 +84,17 @@ def test_all_pairs_of_a_small_matrix(k):
     assert pairs.products == k
 
 
+@pytest.mark.parametrize("size", [20, 31])
+def test_a_search_for_copies_ends_where_the_space_does(size):
+    # Single precision finds the pairs before the space is exhausted, and fewer
+    # directions are left than a search takes.
+    eigenvalues = np.r_[np.linspace(-0.4, 0.6, size - 5), np.zeros(5)]
+    matrix = symmetric(eigenvalues).astype("float32")
+    pairs = eigenpairs(matrix, k=10, basis_size=40)
+    expected = np.sort(eigenvalues)[::-1][:10]
+    np.testing.assert_allclose(pairs.values, expected, atol=1e-5)
+
+
 def test_restarts_keep_to_the_basis_size():
     matrix = symmetric(np.linspace(0, 1, 120))
     pairs = eigenpairs(matrix, k=2, basis_size=12)

@@ -96,6 +96,15 @@ def test_rounding_is_no_asymmetry():
     linalg.eigenpairs(operator, k=3, which="magnitude")
 
 
+def test_sums_of_columns_may_have_no_image():
+    # As over the classes of a softmax, which no loss feels.
+    halves = np.kron(np.eye(2), np.ones((6, 1))) / np.sqrt(6)
+    rest = np.eye(12) - halves @ halves.T
+    matrix = rest @ symmetric(np.linspace(1, 2, 12)) @ rest
+    found = linalg.trace(CountingOperator(matrix), probes=12)
+    np.testing.assert_allclose(found.value, np.trace(matrix), rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "operator, error, message",
     [

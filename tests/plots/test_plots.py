@@ -1,5 +1,6 @@
 """What the plots draw, and where."""
 
+import dataclasses
 import sys
 
 import matplotlib
@@ -228,6 +229,19 @@ def test_reliability_shows_the_bins_that_hold_predictions():
     assert "0.300" in ax.get_title()
     with pytest.raises(ValueError, match="reliability"):
         plot_reliability([0.5])
+
+
+@pytest.mark.parametrize("count", [3, 6, 7, 49])
+def test_the_fullest_bin_is_drawn_at_full_strength(count):
+    counts = np.array([1, count])
+    full = dataclasses.replace(
+        RELIABILITY,
+        counts=counts,
+        confidence=np.array([0.3, 0.8]),
+        accuracy=np.array([0.5, 1.0]),
+    )
+    strengths = [bar.get_alpha() for bar in plot_reliability(full).patches]
+    np.testing.assert_allclose(strengths, 0.2 + 0.8 * counts / count)
 
 
 def bars(ax):
