@@ -7,6 +7,11 @@ JSON line per model.
 With --exact-derivatives: what `exact_derivatives`, which the models of this
 package open wherever they compute, costs in a step of SGD, for a model without
 derivatives of its own and for one whose output is u_xx by nested tapes.
+
+Times are those of the processor, of all threads, which other work on the
+machine changes less than those of the clock. The two steps of a round follow
+each other, in turn in either order; printed are the median of the ratios of
+rounds and their quartiles.
 """
 
 import argparse
@@ -121,17 +126,17 @@ def stepper_of_derivatives(build, batch, jit):
 
 
 def seconds(step, steps):
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(steps):
         step()
-    return (time.perf_counter() - start) / steps
+    return (time.process_time() - start) / steps
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=list(MODELS))
-    parser.add_argument("--repeats", type=int, default=11)
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--jit", action="store_true")
     parser.add_argument("--exact-derivatives", action="store_true")
     arguments = parser.parse_args()
@@ -157,16 +162,19 @@ def main():
 def compare(name, repaired, plain, arguments):
     """Times both steps in turn and prints their ratio."""
     ratios, times = [], []
-    for _ in range(arguments.repeats):
-        pair = [seconds(f, arguments.steps) for f in (repaired, plain)]
-        ratios.append(pair[0] / pair[1])
-        times.append(pair[0])
+    for number in range(arguments.rounds):
+        taken = {}
+        for step in [(repaired, plain), (plain, repaired)][number % 2]:
+            taken[step] = seconds(step, arguments.steps)
+        ratios.append(taken[repaired] / taken[plain])
+        times.append(taken[repaired])
+    quartiles = statistics.quantiles(ratios, n=4)
     figures = {
         "model": name,
         "jit": arguments.jit,
-        "step_ms": round(1e3 * statistics.median(times), 2),
-        "ratio_to_unrepaired": round(statistics.median(ratios), 3),
-        "ratio_spread": [round(min(ratios), 3), round(max(ratios), 3)],
+        "cpu_ms": round(1e3 * statistics.median(times), 2),
+        "ratio_to_unrepaired": round(quartiles[1], 3),
+        "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
     }
     print(json.dumps(figures), flush=True)
 

@@ -7,6 +7,7 @@ recompute the words, 0.2 ms; `tf.random.stateless_uniform` took 70 ms there.
 """
 
 import functools
+import itertools
 
 import numpy as np
 import tensorflow as tf
@@ -68,7 +69,7 @@ def random_uniforms(seed, step, first, count, dtype):
 
 
 class Draws:
-    """Uniform numbers by place in the global batch.
+    """Uniform numbers by place in the global batch, others in each call.
 
     Args:
         seed: Int ≥ 0 or tuple of them.
@@ -80,12 +81,18 @@ class Draws:
         self.seed = seed
         self.step = step
         self.first_row = tf.cast(first_row, tf.int64)
+        self._calls = itertools.count()
+
+    def restarted(self):
+        """The same numbers once more, from the first call."""
+        return Draws(self.seed, self.step, self.first_row)
 
     def __call__(self, shape, dtype):
         shape = tf.cast(shape, tf.int64)
         first = self.first_row * tf.reduce_prod(shape[1:])
+        seed = (*np.atleast_1d(self.seed), next(self._calls))
         flat = random_uniforms(
-            self.seed, self.step, first, tf.reduce_prod(shape), dtype
+            seed, self.step, first, tf.reduce_prod(shape), dtype
         )
         return tf.reshape(flat, shape)
 

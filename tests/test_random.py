@@ -6,6 +6,7 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_curvature._random import (
+    Draws,
     random_signs,
     random_uniforms,
     random_words,
@@ -92,3 +93,16 @@ def test_jit_draws_the_same(shape, dtype):
     np.testing.assert_array_equal(
         tf.cast(plain(step), "float64"), tf.cast(jit(step), "float64")
     )
+
+
+def test_a_source_of_draws_gives_other_numbers_in_each_call():
+    draws = Draws((0, 1), 2, 3)
+    first, second = (draws((COUNT,), "float64").numpy() for _ in range(2))
+    within_chance(np.sign(first - 0.5) @ np.sign(second - 0.5), COUNT**0.5)
+    np.testing.assert_array_equal(draws.restarted()((COUNT,), "float64"), first)
+
+
+def test_draws_belong_to_rows_of_the_global_batch():
+    whole = Draws(5, 0, 0)((7, 2, 3), "float32")
+    part = Draws(5, 0, 4)((3, 2, 3), "float32")
+    np.testing.assert_array_equal(part, whole[4:])

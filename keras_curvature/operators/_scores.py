@@ -1,7 +1,5 @@
 """Derivatives of log-likelihoods by the outputs, for each sample."""
 
-import itertools
-
 import tensorflow as tf
 
 from keras_curvature._random import Draws
@@ -51,13 +49,7 @@ def drawn_scores(terms, number, seed, before):
         score, root = sampled_score(term), _root_of_coefficients(term)
 
         def draw(k, place=place, term=term, score=score):
-            calls = itertools.count()
-
-            def draws(shape, dtype):
-                # Other numbers in each call of a term.
-                key = (seed, place, next(calls))
-                return Draws(key, k, before)(shape, dtype)
-
+            draws = Draws((seed, place), k, before)
             return tf.cast(score(term.output, draws), term.output.dtype)
 
         drawn = tf.map_fn(

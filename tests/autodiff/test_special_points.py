@@ -1,5 +1,6 @@
 """Operations at points where TensorFlow leaves a derivative out."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +12,7 @@ from keras_curvature.autodiff import (
     hessian_vector_product,
 )
 
+ops = keras.ops
 Y = 1.7
 
 
@@ -42,6 +44,47 @@ CASES = {
         [1 / Y, 0],
         [[0, -1 / Y**2], [-1 / Y**2, 0]],
     ),
+    "logaddexp": (
+        lambda w: ops.logaddexp(w[0] + Y, w[1]),
+        [0.5, 0.5],
+        [[0.25, -0.25], [-0.25, 0.25]],
+    ),
+    "logaddexp2": (
+        lambda w: ops.logaddexp2(w[1], w[0] + Y),
+        [0.5, 0.5],
+        np.log(2) * np.array([[0.25, -0.25], [-0.25, 0.25]]),
+    ),
+    "hypot": (
+        lambda w: ops.hypot(w[0], w[1]),
+        [0, 1],
+        [[1 / Y, 0], [0, 0]],
+    ),
+    "hypot, tied": (
+        lambda w: ops.hypot(w[0] - Y, w[1]),
+        [-(0.5**0.5), 0.5**0.5],
+        0.125**0.5 / Y * np.ones((2, 2)),
+    ),
+    "fmod": (
+        lambda w: ops.fmod(w[0], 1.0) * w[1],
+        [Y, 0],
+        [[0, 1], [1, 0]],
+    ),
+    "sinc": (
+        lambda w: ops.sinc(w[0]) * w[1],
+        [0, 1],
+        [[-(np.pi**2) / 3 * Y, 0], [0, 0]],
+    ),
+    # On the right of its kink in the first derivative.
+    "celu": (
+        lambda w: ops.celu(w[0], 0.5) * w[1],
+        [Y, 0],
+        [[0, 1], [1, 0]],
+    ),
+    "power": (
+        lambda w: tf.reduce_sum(ops.power(w[0], [0.0, 1.0, 2.0])) * w[1],
+        [Y, 1],
+        [[2 * Y, 1], [1, 0]],
+    ),
     # x² at 0, y² overwritten by x³ at 1, and y³ at 2.
     "dynamic_stitch": (
         stitched,
@@ -72,7 +115,20 @@ def test_tapes_have_the_true_derivatives(name, is_traced):
     np.testing.assert_allclose(measured, hessian, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["xlogy", "xlog1py", "xdivy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "xlogy",
+        "xlog1py",
+        "xdivy",
+        "logaddexp",
+        "logaddexp2",
+        "hypot",
+        "hypot, tied",
+        "fmod",
+        "power",
+    ],
+)
 def test_a_graph_that_left_a_derivative_out_gives_no_number(name):
     w = tf.Variable([0.0, Y])
 
@@ -81,9 +137,57 @@ def test_a_graph_that_left_a_derivative_out_gives_no_number(name):
         with tf.GradientTape() as tape:
             value = CASES[name][0](w)
         graph = GradientGraph([tape.gradient(value, w)], [w])
-        return graph.hessian_vector_product([tf.constant([1.0, 1.0])])[0]
+        return graph.hessian_vector_product([tf.constant([1.0, 2.0])])[0]
 
     assert np.isnan(product()).any()
+
+
+def two_pieces(function):
+    """Value and gradients at ordinary and at special values."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(3 * rng.normal(size=(7, 1, 40)), tf.float32)
+    y = tf.constant(3 * rng.normal(size=(4, 40)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch([x, y])
+        value = function(x, y)
+        loss = tf.reduce_sum(tf.sin(value))
+    special = tf.constant([np.inf, -np.inf, np.nan, 0.0, -0.0, 1.0, -1.0])
+    at_special = function(special[:, None], special)
+    whole = function(tf.constant([[5], [-3]]), tf.constant([2, 3]))
+    assert value.dtype == tf.float32
+    return [value, *tape.gradient(loss, [x, y]), at_special, whole]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["logaddexp", "logaddexp2", "hypot", "fmod", "celu", "power", "sinc"],
+)
+def test_elsewhere_value_and_gradient_are_those_of_keras(name):
+    functions = {
+        "celu": lambda x, y: ops.celu(tf.cast(x * y, tf.float32), 1.3),
+        "power": lambda x, y: ops.power(ops.abs(x), y),
+        "sinc": lambda x, y: ops.sinc(tf.cast(x * y, tf.float32)),
+    }
+    function = functions.get(name, getattr(ops, name))
+    expected = two_pieces(function)
+    with exact_derivatives():
+        measured = two_pieces(function)
+    for a, b in zip(measured, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_graph_keeps_the_slope_of_hypot_at_the_origin():
+    w = tf.Variable([0.0, 0.0])
+
+    @tf.function(autograph=False)
+    def product():
+        with tf.GradientTape() as tape:
+            value = ops.hypot(w[0], w[1]) + tf.reduce_sum(w**2)
+        graph = GradientGraph([tape.gradient(value, w)], [w])
+        return graph.hessian_vector_product([tf.constant([1.0, 2.0])])[0]
+
+    np.testing.assert_allclose(product(), [2, 4])
 
 
 def test_overwritten_rows_of_a_graph_are_refused():

@@ -25,6 +25,7 @@ from keras_curvature.autodiff.repairs.table import (
     gradient_function,
     register_missing_gradients,
 )
+from keras_curvature.autodiff.repairs.two_pieces import replacements
 
 # What corrects the statistics, in the releases of Keras that know `renorm`.
 _RENORM = "_compose_transforms"
@@ -137,6 +138,8 @@ def _install():
             ),
             _is_differentiated_once,
         )
+        for owner, name, function in replacements():
+            _replace(owner, name, function)
         # TensorFlow's own gradients of a function are not used here, and those
         # that are made here are not kept for it.
         _replace(

@@ -9,6 +9,7 @@ derivative of the gradient g/x, 0·∞ is therefore 0.
 import tensorflow as tf
 
 from keras_curvature.autodiff.repairs.operations import created_in
+from keras_curvature.autodiff.repairs.two_pieces import without_slope_at_zero
 from keras_curvature.autodiff.tensorflow_private import (
     is_recorded,
     source_of_log_gradient,
@@ -43,7 +44,10 @@ def log(operation, cotangent, registered):
 
 
 def multiply(operation, cotangent, registered):
-    """Of Mul(g, Reciprocal(x)), which a graph holds as the gradient of Log."""
+    """Of Mul(g, Reciprocal(x)) and Mul(g, Sign(x)).
+
+    A graph holds them as the gradients of Log and of Abs.
+    """
     by_x, by_y = registered(operation, cotangent)
     if isinstance(operation, tf.Operation):
         inverse = operation.inputs[1]
@@ -52,4 +56,6 @@ def multiply(operation, cotangent, registered):
         )
         if is_real_inverse and created_in(operation, *source_of_log_gradient()):
             by_x = tf.math.multiply_no_nan(inverse, cotangent)
+        else:
+            by_x = without_slope_at_zero(operation, cotangent, by_x)
     return by_x, by_y

@@ -6,7 +6,7 @@ harm. Where y is not the pole of the logarithm, it is log y.
 
 import tensorflow as tf
 
-from keras_curvature.autodiff.repairs.operations import created_in
+from keras_curvature.autodiff.repairs.operations import created_in, reduced_to
 from keras_curvature.autodiff.tensorflow_private import (
     source_of_logarithm_product_gradient,
 )
@@ -33,7 +33,7 @@ def logarithm_product(operation, *cotangents, registered):
         unknown = tf.math.multiply_no_nan(
             tf.cast(unknown, y.dtype), cotangents[0]
         )
-        return by_x, by_y + _reduced(unknown, x, y)[1]
+        return by_x, by_y + reduced_to(unknown, x, y)[1]
     # Elsewhere 1, or the derivative at a pole would be NaN behind the mask.
     inside = tf.where(is_left_out, y, tf.ones_like(y))
     left_out = tf.where(
@@ -43,7 +43,7 @@ def logarithm_product(operation, *cotangents, registered):
     )
     others = tf.where(is_left_out, tf.zeros_like(cotangents[0]), cotangents[0])
     by_x, _ = registered(operation, others)
-    return by_x + _reduced(left_out, x, y)[0], by_y
+    return by_x + reduced_to(left_out, x, y)[0], by_y
 
 
 def _is_derivative_by_x(operation):
@@ -55,12 +55,3 @@ def _is_derivative_by_x(operation):
             operation, *source_of_logarithm_product_gradient(operation.type)
         )
     )
-
-
-def _reduced(gradient, x, y):
-    """A gradient of what x and y were broadcast to, for each."""
-    axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(x), s1=tf.shape(y))
-    return [
-        tf.reshape(tf.reduce_sum(gradient, over), tf.shape(tensor))
-        for over, tensor in zip(axes, (x, y), strict=True)
-    ]

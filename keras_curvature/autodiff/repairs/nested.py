@@ -18,7 +18,10 @@ from keras_curvature.autodiff.repairs.errors import (
 )
 from keras_curvature.autodiff.repairs.max_pooling import is_wrong_by_kernel
 from keras_curvature.autodiff.repairs.moments import stops_mean_of_moments
-from keras_curvature.autodiff.repairs.operations import created_in
+from keras_curvature.autodiff.repairs.operations import (
+    captured_tensor,
+    created_in,
+)
 from keras_curvature.autodiff.repairs.table import SILENTLY_WRONG
 from keras_curvature.autodiff.tensorflow_private import (
     functions_called_by,
@@ -126,12 +129,8 @@ def _ancestors(operations):
 def _parents(operation):
     """The operations of its inputs, those of an enclosing graph too."""
     if operation.type == "Placeholder":
-        output = operation.outputs[0]
-        return [
-            outer.op
-            for outer, inner in getattr(operation.graph, "captures", ())
-            if inner is output and tf.is_symbolic_tensor(outer)
-        ]
+        outer = captured_tensor(operation.outputs[0]).op
+        return [] if outer is operation else [outer]
     return [tensor.op for tensor in operation.inputs]
 
 

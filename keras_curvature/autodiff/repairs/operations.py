@@ -1,4 +1,6 @@
-"""What an operation of a graph tells of itself."""
+"""What operations tell of themselves, and what their gradients share."""
+
+import tensorflow as tf
 
 
 def created_in(operation, file_name, function):
@@ -16,3 +18,24 @@ def text_attribute(operation, name):
     """A string attribute, which graphs hold as bytes."""
     value = operation.get_attr(name)
     return value.decode() if isinstance(value, bytes) else value
+
+
+def captured_tensor(tensor):
+    """The tensor of an enclosing graph that a function's input stands for.
+
+    Any other tensor itself.
+    """
+    if tensor.op.type == "Placeholder":
+        for outer, inner in getattr(tensor.graph, "captures", ()):
+            if inner is tensor and tf.is_symbolic_tensor(outer):
+                return outer
+    return tensor
+
+
+def reduced_to(gradient, x, y):
+    """A gradient of what x and y were broadcast to, for each of them."""
+    axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(x), s1=tf.shape(y))
+    return [
+        tf.reshape(tf.reduce_sum(gradient, over), tf.shape(tensor))
+        for over, tensor in zip(axes, (x, y), strict=True)
+    ]

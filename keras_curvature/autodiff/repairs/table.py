@@ -24,6 +24,7 @@ from keras_curvature.autodiff.repairs.moments import (
     stopped_mean,
     stops_mean_of_moments,
 )
+from keras_curvature.autodiff.repairs.powers import power
 from keras_curvature.autodiff.repairs.products import (
     cumulative_product,
     divide_no_nan,
@@ -58,6 +59,7 @@ from keras_curvature.autodiff.repairs.stitch import (
     dynamic_stitch,
     refuse_overwritten,
 )
+from keras_curvature.autodiff.repairs.two_pieces import select
 
 # Added to TensorFlow's registry where it has no entry.
 MISSING = {
@@ -95,7 +97,9 @@ EXTENDED = {
     "Mul": multiply,
     "ResizeBilinear": resize_bilinear,
     "ParallelDynamicStitch": dynamic_stitch,
+    "Pow": power,
     "SegmentProd": segment_product,
+    "SelectV2": select,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
     "StatelessWhile": refuse_loop_of_ctc,
     "UnsortedSegmentProd": segment_product,

@@ -15,10 +15,8 @@ class FactorEstimate:
         likelihood: `Likelihood` of the batch.
         fisher: `"monte_carlo"`, `"exact"` or `"empirical"`.
         sharing: `"expand"` or `"reduce"`.
-        draws: For each term a callable of shape and dtype that returns
-            uniform numbers, for labels.
-        signs: Callable of shape and dtype that returns uniform numbers, for
-            weights without factors.
+        draws: For each term `Draws`, for labels.
+        signs: `Draws`, for weights without factors.
     """
 
     def __init__(
@@ -122,14 +120,18 @@ class FactorEstimate:
         return tf.zeros(blocks[index].layout.shape)
 
     def _with_random_signs(self, cotangents):
-        return [cotangent * self._sign(cotangent) for cotangent in cotangents]
-
-    def _sign(self, cotangent):
-        """±1 for each sample, the same for all outputs."""
-        batch = tf.shape(cotangent)[0]
-        signs = tf.sign(self._signs([batch], tf.float32) - 0.5)
-        shape = [batch, *[1] * (cotangent.shape.rank - 1)]
-        return tf.reshape(tf.cast(signs, cotangent.dtype), shape)
+        """Each sample times ±1, the same for all outputs."""
+        batch = tf.shape(cotangents[0])[0]
+        uniforms = self._signs.restarted()([batch], tf.float32)
+        signs = tf.sign(uniforms - 0.5)
+        return [
+            cotangent
+            * tf.reshape(
+                tf.cast(signs, cotangent.dtype),
+                [batch, *[1] * (cotangent.shape.rank - 1)],
+            )
+            for cotangent in cotangents
+        ]
 
 
 def factor_dtype(variable):

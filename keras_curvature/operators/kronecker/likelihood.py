@@ -46,11 +46,11 @@ class Likelihood:
         """One pass, from labels drawn from the outputs: √c·∂ℓ/∂f.
 
         Args:
-            draws: For each term a callable of shape and dtype that returns
-                uniform numbers.
+            draws: For each term `Draws`, whose numbers are the same in
+                each pass.
         """
         return [
-            _scaled(term, tf.sqrt, sampled_score(term)(f, draw))
+            _scaled(term, tf.sqrt, sampled_score(term)(f, draw.restarted()))
             for term, draw in zip(self.terms, draws, strict=True)
             for f in [tf.cast(term.output, term.loss.dtype)]
         ]

@@ -1,5 +1,7 @@
 """Solvers that see one evaluation of the loss a step and choose the next."""
 
+import re
+
 import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
@@ -213,7 +215,10 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         fine = tf.unstack(status != codes)
         for reason, is_fine in zip(errors, fine, strict=True):
             sentence = f"{self.name}: {reason.sentence}"
-            tf.debugging.Assert(is_fine, [sentence])
+            # TensorFlow's error begins with the name of the operation, and
+            # has the sentence at its end, behind a long list of lines.
+            name = re.sub("[^A-Za-z0-9]+", "_", sentence.partition(". ")[0])
+            tf.debugging.Assert(is_fine, [sentence], name=name.strip("_"))
 
     def get_config(self):
         return super().get_config() | {

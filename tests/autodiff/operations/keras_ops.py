@@ -38,7 +38,7 @@ def _available(rows):
     return {
         f"keras.ops.{name}": (_of_tensor(row[0]), *row[1:])
         for name, row in rows.items()
-        if hasattr(ops, name.partition(",")[0])
+        if hasattr(ops, name.partition(",")[0].partition("(")[0])
     }
 
 
@@ -111,7 +111,7 @@ _OTHERS = {
     "glu": (lambda w: ops.glu(w), IMAGE),
     "gelu, exact": (lambda w: ops.gelu(w, approximate=False), NORMAL),
     "hstack": (lambda w: ops.hstack([w, w**2]), NORMAL),
-    "hypot": (lambda w: ops.hypot(w, w[::-1]), NORMAL),
+    "hypot": (lambda w: ops.hypot(w, w[::-1] ** 2), NORMAL),
     "inner": (lambda w: ops.inner(w, w), NORMAL),
     "irfft": (lambda w: ops.irfft((w, w**2)), NORMAL),
     "istft": (lambda w: ops.istft(ops.stft(w, 4, 2, 4), 4, 2, 4), SERIES),
@@ -122,8 +122,8 @@ _OTHERS = {
         lambda w: ops.linspace(w[0, 0], w[0, 1], 4, dtype="float64"),
         NORMAL,
     ),
-    "logaddexp": (lambda w: ops.logaddexp(w, w[::-1]), NORMAL),
-    "logaddexp2": (lambda w: ops.logaddexp2(w, w[::-1]), NORMAL),
+    "logaddexp": (lambda w: ops.logaddexp(w, w[::-1] ** 2), NORMAL),
+    "logaddexp2": (lambda w: ops.logaddexp2(w, w[::-1] ** 2), NORMAL),
     "logspace": (
         lambda w: ops.logspace(w[0, 0], w[0, 1], 4, dtype="float64"),
         POSITIVE,
@@ -197,9 +197,42 @@ _OTHERS = {
     ),
     "var, ties": (lambda w: ops.var(w), [1.0, 1.0, 1.0]),
     "sinc, 0": (lambda w: ops.sinc(w), [0.0, 0.5]),
-    "logaddexp, ties": (lambda w: ops.logaddexp(w, w), [1.0, -2.0]),
+    "logaddexp, ties": (
+        lambda w: ops.logaddexp(w[0], w[1]),
+        [[1.0, -2.0], [1.0, -2.0]],
+    ),
+    "logaddexp, one of ties": (
+        lambda w: ops.logaddexp(w, [1.0, 0.5]),
+        [1.0, -2.0],
+    ),
+    "logaddexp, ties, broadcast": (
+        lambda w: ops.logaddexp(w[:, None], w),
+        [1.0, -2.0, 1.0],
+    ),
+    "logaddexp2, ties": (
+        lambda w: ops.logaddexp2(w[0], w[1]),
+        [[1.0, -2.0], [1.0, -2.0]],
+    ),
+    "hypot, ties": (
+        lambda w: ops.hypot(w[0], w[1]),
+        [[0.7, -0.7, 0.7, -0.4], [0.7, -0.7, -0.7, 0.4]],
+    ),
+    "hypot, one zero": (
+        lambda w: ops.hypot(w[0], w[1]),
+        [[0.0, -0.7], [0.5, 0.0]],
+    ),
+    "fmod, 0": (lambda w: ops.fmod(w**3 + w, 1.7), [0.0, 0.4]),
     "logaddexp, far": (lambda w: ops.logaddexp(w, 0.0), [800.0, -800.0]),
     "arctan2, y = 0": (lambda w: ops.arctan2(w, ops.exp(w)), [0.0, 0.5]),
+    "power(x, 0, 1, 2, 3), 0 and negative": (
+        lambda w: ops.power(w[:, None], [0.0, 1.0, 2.0, 3.0]),
+        [0.0, -0.5],
+    ),
+    "power(x, y), y = 0": (
+        lambda w: ops.power(w[0], w[1]),
+        [[0.5, 1.5], [0.0, 1.0]],
+    ),
+    "vander, 0": (lambda w: ops.vander(w), [0.0, -0.5]),
     "power(x, 2), 0 and negative": (lambda w: ops.power(w, 2.0), [0.0, -0.5]),
     "divide_no_nan, x = 0": (
         lambda w: ops.divide_no_nan(w, ops.exp(w)),

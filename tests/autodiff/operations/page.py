@@ -11,6 +11,7 @@ from keras_curvature.autodiff.repairs.table import (
     MISSING,
     REPLACED,
 )
+from keras_curvature.autodiff.repairs.two_pieces import replacements
 from tests.autodiff.operations.measure import EXACT, NAN, REFUSED
 
 PATH = pathlib.Path(__file__).parents[3] / "docs" / "operations.md"
@@ -36,8 +37,13 @@ this package steps by.
 Where an operation has a kink (a maximum or a sort at ties, `abs`, `relu` and
 `norm` at zero, equal eigenvalues) it has no second derivative, and TensorFlow's
 is that of one side, or of neither: the slope of `abs` at zero is taken as zero.
-What is smooth only as a whole loses its second derivative there, such as
-`abs(x) ** 2` and `keras.ops.hypot` where an argument is zero.
+What is smooth only as a whole loses its derivatives there, such as
+`abs(x) ** 2`, or a softplus made of `maximum` and `abs` at zero, where
+`softplus` and `keras.ops.logaddexp` do not. Of this kind, Keras's own
+`logaddexp`, `logaddexp2`, `hypot`, `fmod`, `celu` and `sinc` are mended; at the
+origin `hypot` has no derivative. Outside of the context, and so in a graph,
+their first gradients are wrong where their pieces meet: of `celu` at zero it is
+2, of `sinc` NaN.
 
 `tf.numpy_function` is a constant to every tape; graphs refuse it. TensorFlow's
 first gradient, and all after it, leaves out the `constant_values` of `pad`, and
@@ -95,7 +101,8 @@ def _counts(measured, covered, excluded):
         f"not a number; by graphs {by_graph.count(EXACT)}, "
         f"{by_graph.count(REFUSED)} and {by_graph.count(NAN)}. The gradient "
         f"functions of {len({*EXTENDED, *MISSING, *REPLACED})} types of "
-        "operations are repaired. Of the types that TensorFlow has a gradient "
+        f"operations are repaired, and {len(replacements())} functions of "
+        "Keras. Of the types that TensorFlow has a gradient "
         f"for, the rows and their first gradients pass through {covered}; the "
         f"other {excluded} are named at the end."
     )

@@ -34,6 +34,14 @@ def rows():
         ),
         "math.atan2, y = 0": (lambda w: math.atan2(w, tf.exp(w)), _HALF),
         "math.pow(x, 1), 0": (lambda w: tf.pow(w, 1.0), _HALF),
+        "math.pow(x, 0), 0 and negative": (
+            lambda w: tf.pow(w, 0.0) * tf.exp(w),
+            [0.0, -0.5],
+        ),
+        "math.pow(x, [0, 1, 2, 3]), 0 and negative": (
+            lambda w: tf.pow(w[:, None], [0.0, 1.0, 2.0, 3.0]),
+            [0.0, -0.5],
+        ),
         "math.pow(x, 2), 0 and negative": (
             lambda w: tf.pow(w, 2.0),
             [0.0, -0.5],

@@ -127,6 +127,18 @@ def test_a_batch_of_nan_at_the_start_is_an_error(float64, steps):
     assert error.value.reason is StopReason.NON_FINITE
 
 
+def test_the_error_of_a_plain_model_says_why_at_its_beginning(float64):
+    x, y = curve()
+    model = network()
+    model.compile(LBFGS(), loss="mse", jit_compile=False)
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        full_batch_fit(model, 1, (x * np.nan, y))
+    # Before the lines of code, of which there are some twenty.
+    title, empty, reason, *_ = str(error.value).splitlines()
+    assert "lbfgs_The_loss_or_its_gradient_is_not_finite" in reason
+    assert "Look for NaN or infinite values in the data" in str(error.value)
+
+
 def test_a_batch_of_nan_later_is_said(float64):
     x, y = curve()
     data = np.r_[x, x, x, x * np.nan], np.r_[y, y, y, y]
