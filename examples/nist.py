@@ -6,6 +6,8 @@ compiled with an optimizer and the mean squared error and fitted to the data;
 what counts is how many digits of every parameter are right.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import pathlib
 import re
 from typing import NamedTuple
