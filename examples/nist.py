@@ -162,6 +162,8 @@ def fitted(problem, make_optimizer, steps):
             model.optimizer.variables, fresh, strict=True
         ):
             variable.assign(value)
+        if isinstance(model.optimizer, keras_curvature.optimizers.Solver):
+            model.optimizer.reset()
         model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0)
         taken = int(model.optimizer.iterations.numpy())
         results.append((correct_digits(model, problem.certified), taken))
