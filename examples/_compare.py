@@ -40,7 +40,7 @@ class Run(NamedTuple):
     seconds: float
 
 
-def bracketed(loss, start, most=8):
+def bracketed(loss, start, most=12):
     """The best of 1, 3, 10, 30 … and 0.3, 0.1 … that has both neighbors.
 
     Tries `start` and its neighbors, then goes on where the best is at an edge.
@@ -48,7 +48,7 @@ def bracketed(loss, start, most=8):
     Args:
         loss: Callable `(rate)`; the smaller the better, NaN is the worst.
         start: Float, a number of that series.
-        most: Int, the most rates to try.
+        most: Int, the most rates to try; the best may be an edge then.
 
     Returns:
         Tuple `(best, tried)`, the second in ascending order.

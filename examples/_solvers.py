@@ -166,8 +166,9 @@ class Clock(keras.callbacks.Callback):
 
     def _show(self, begin, end):
         steps, seconds, error = self.rows[-1]
-        line = f"{self.label}: step {steps}, {seconds:.1f} s, error {error:.1e}"
-        print(f"{begin}{line:<79.79}".rstrip("\n"), end=end, flush=True)
+        clock = f"{seconds:.1f} of {self.seconds:g} s"
+        line = f"{self.label}: step {steps}, {clock}, error {error:.1e}"
+        print(f"{begin}{line:<79}", end=end, flush=True)
 
 
 def draw_errors(axes, runs, ylabel="relative L2 error"):

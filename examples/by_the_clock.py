@@ -14,6 +14,7 @@ import _quiet  # noqa: F401, isort: skip
 
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -41,6 +42,7 @@ class Problem(NamedTuple):
     """
 
     name: str
+    title: str
     what: str
     model: keras.Model
     data: tuple
@@ -79,6 +81,7 @@ def poisson(seconds, seeds, units=32, points=20):
         return fresh.get_weights()
 
     return Problem(
+        "Poisson",
         "Poisson's equation, by a network",
         "relative L2 error",
         pinn_poisson.Poisson(units),
@@ -100,7 +103,8 @@ def thurber(seconds):
         return float(np.max(np.abs(found / problem.certified - 1)))
 
     return Problem(
-        "NIST's fit Thurber",
+        "Thurber",
+        "NIST's fit Thurber, 7 parameters",
         "relative error of the worst parameter",
         nist.Regression(lambda b, x: formula(b * unit, x), len(unit)),
         (problem.x, problem.y),
@@ -136,6 +140,9 @@ class Race:
         # For Adam many steps in one call, lest Keras's own time weigh.
         self.chunk = 100 if self.is_adam else 10
         together = self.chunk if self.is_adam else 1
+        if sys.stdout.isatty():
+            line = f"{problem.name}, {self.label}: tracing ..."
+            print(f"{line:<79}", end="\r", flush=True)
         began = timer()
         optimizer = keras.optimizers.Adam() if self.is_adam else None
         self.model.compile(
@@ -201,7 +208,9 @@ def solve(problem, timer):
 
 
 def print_results(problem, results):
-    print(f"\n{problem.name}: {problem.what}, {problem.seconds:g} s of steps\n")
+    print(
+        f"\n{problem.title}: {problem.what}, {problem.seconds:g} s of steps\n"
+    )
     headers = ("optimizer", "rate (tried)", "traced, s", "steps", "seconds")
     rows = []
     for name, result in results.items():
@@ -210,7 +219,7 @@ def print_results(problem, results):
         cells = f"{result.tracing:.1f}", f"{steps:.0f}", f"{seconds:.1f}"
         errors = f"{error:.1e}", f"{ends[:, 2].max():.1e}"
         rows.append((OPTIMIZERS[name][0], result.note, *cells, *errors))
-    print_table((*headers, "median error", "worst"), rows)
+    print_table((*headers, "error", "worst"), rows)
     print(f"\n{winner(results)}\n")
 
 
@@ -237,7 +246,7 @@ def draw_errors(axes, problem, results, cpu_time):
             )
             axes.plot(seconds[-1], errors[-1], "o", color=color, markersize=4)
     axes.set(
-        title=problem.name,
+        title=problem.title,
         xlabel="processor seconds" if cpu_time else "seconds since compile",
         ylabel=problem.what,
         xlim=(0, None),
