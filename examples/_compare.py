@@ -107,10 +107,12 @@ def compare(
     half = budget / 2
     planned = 3 * tuning_seeds * half + seeds * budget
     progress = Progress(len(methods) * planned)
+    starts = _weights(make_model, seeds, tuning_seeds)
     results = {}
     for name, method in methods.items():
         keras.utils.clear_session()
-        train = _Trainer(name, method, make_model, progress, fit)
+        model = make_model(method.make(method.rate))
+        train = _Trainer(name, method, model, starts, progress, fit)
 
         def loss(rate, train=train):
             last = [
@@ -125,7 +127,6 @@ def compare(
         results[name] = []
         for seed in range(seeds):
             history, seconds = train(rate, seed, budget)
-            model = train.model
             weights = model.get_weights()
             run = Run(rate, tried, history, measure(model), weights, seconds)
             results[name].append(run)
@@ -133,13 +134,26 @@ def compare(
     return results
 
 
+def _weights(make_model, seeds, tuning_seeds):
+    """Weights to start from, by seed.
+
+    All at once, since TensorFlow, given a seed, forgets its compiled functions
+    and spends a second on each to optimize it anew.
+    """
+    starts = {}
+    for first, count in ((TUNING_SEED, tuning_seeds), (0, seeds)):
+        for seed in range(first, first + count):
+            keras.utils.set_random_seed(seed)
+            starts[seed] = make_model("sgd").get_weights()
+    return starts
+
+
 class _Trainer:
     """Trains one compiled model again and again, each time from the start."""
 
-    def __init__(self, name, method, make_model, progress, fit):
-        self.name, self.method, self.make_model = name, method, make_model
-        self.progress, self.fit = progress, fit
-        self.model = make_model(method.make(method.rate))
+    def __init__(self, name, method, model, starts, progress, fit):
+        self.name, self.method, self.model = name, method, model
+        self.starts, self.progress, self.fit = starts, progress, fit
         self.model.optimizer.build(self.model.trainable_variables)
         variables = self.model.optimizer.variables
         self.fresh = [variable.numpy() for variable in variables]
@@ -159,9 +173,8 @@ class _Trainer:
         return history, time.perf_counter() - began
 
     def _restart(self, rate, seed):
-        keras.utils.set_random_seed(seed)
         model = self.model
-        model.set_weights(self.make_model("sgd").get_weights())
+        model.set_weights(self.starts[seed])
         # Those that are made in the first step are overwritten by it.
         for k, variable in enumerate(model.optimizer.variables):
             known = k < len(self.fresh)
