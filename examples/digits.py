@@ -139,11 +139,13 @@ def winner(results):
     lead = np.mean(accuracies(first)) - np.mean(accuracies(second))
     spread = max(np.std(accuracies(name)) for name in ranked[:2])
     seconds = [np.median([r.seconds for r in results[n]]) for n in ranked[:2]]
-    return first, (
-        f"Winner: {first}, {np.mean(accuracies(first)):.1f} % in "
-        f"{seconds[0]:.1f} s; {second} has {lead:.1f} points less in "
-        f"{seconds[1]:.1f} s, and seeds spread by {spread:.1f}."
+    both = (
+        f"{first}, {np.mean(accuracies(first)):.1f} % in {seconds[0]:.1f} s, "
+        f"before {second}, {lead:.1f} points less in {seconds[1]:.1f} s"
     )
+    if lead <= spread:
+        both += f": a tie, seeds spread by {spread:.1f}"
+    return first, f"Winner: {both}."
 
 
 def draw(methods, results):
@@ -155,10 +157,8 @@ def draw(methods, results):
     )
     for ax, (label, clock, curve) in zip(axes, curves, strict=True):
         draw_curves(ax, methods, results, curve, clock=clock)
-        ax.set(
-            xlabel="seconds, traced" if clock else "passes over the data",
-            ylabel=label,
-        )
+        xlabel = "seconds, traced before" if clock else "passes over the data"
+        ax.set(xlabel=xlabel, ylabel=label)
         use_log_scale(ax)
     return figure
 
