@@ -104,7 +104,7 @@ def winner(results):
     ends = {name: statistics.median(r.errors) for name, r in results.items()}
     best, *others = sorted(ends, key=ends.get)
     factors = [
-        f"{OPTIMIZERS[name][0]} by a factor of {ends[name] / ends[best]:,.0f}"
+        f"{OPTIMIZERS[name][0]} by a factor of {ends[name] / ends[best]:.2g}"
         for name in others
     ]
     return f"Winner: {OPTIMIZERS[best][0]}, before {' and '.join(factors)}."
