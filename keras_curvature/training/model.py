@@ -42,6 +42,10 @@ class Model(CurvatureTrainStep, keras.Model):
     A plain model, for a solver that needs one of these:
 
     ```python
+    import keras
+    import numpy as np
+    import keras_curvature
+
     plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model = keras_curvature.Model(plain.inputs, plain.outputs)
     model.compile(keras_curvature.optimizers.LevenbergMarquardt(), "mse")
