@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test test-fast test-report lint format clean $(VENV)
 
 help:
-	@echo "make demo    train on real images, plot, export a SavedModel"
+	@echo "make demo    two comparisons with tables and plots, and a SavedModel"
 	@echo "make test    run the tests          (make test ARGS='-k sgd')"
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make test-report   look at a report in Chromium, if it is installed"
@@ -26,7 +26,7 @@ help:
 	@echo "Another interpreter than python3: make demo PYTHON=python3.12"
 
 demo: $(VENV)
-	@$(PY) examples/digits.py $(ARGS)
+	@$(PY) examples/demo.py $(ARGS)
 
 test: $(VENV)
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)

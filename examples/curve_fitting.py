@@ -4,6 +4,8 @@ y = sinc(10x) at 20,000 points of −1 ≤ x ≤ 1, one hidden layer of 20 tanh
 units: small and smooth, yet first-order methods stall on it.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import keras
 import numpy as np
 from _report import arguments, new_figure

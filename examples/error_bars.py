@@ -6,6 +6,8 @@ standard errors beside those of SciPy's curve_fit and NIST's certified values,
 and draws the bands of confidence and of prediction.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import keras
 import numpy as np
 from _report import (

@@ -6,6 +6,8 @@ all of them beside that of the Gauss-Newton matrix, and how much of each
 layer's curvature comes from the activations.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import time
 
 import keras

@@ -9,6 +9,8 @@ large. The exact solution, for k = 0.1, is e^(−kπ²t)·sin πx + e^(−9kπ²
 sin(3πx)/2.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import time
 
 import keras

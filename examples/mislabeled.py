@@ -5,6 +5,8 @@ network learns them all the same; its self-influences, how much each image
 pulls the network to itself, put the wrong labels first.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import keras
 import numpy as np
 from _report import (

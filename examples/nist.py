@@ -6,6 +6,8 @@ compiled with an optimizer and the mean squared error and fitted to the data;
 what counts is how many digits of every parameter are right.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import pathlib
 import re
 from typing import NamedTuple
@@ -160,6 +162,8 @@ def fitted(problem, make_optimizer, steps):
             model.optimizer.variables, fresh, strict=True
         ):
             variable.assign(value)
+        if isinstance(model.optimizer, keras_curvature.optimizers.Solver):
+            model.optimizer.reset()
         model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0)
         taken = int(model.optimizer.iterations.numpy())
         results.append((correct_digits(model, problem.certified), taken))

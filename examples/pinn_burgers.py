@@ -13,6 +13,8 @@ Reference:
     adaptive sampling for physics-informed neural networks", CMAME 403.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import keras
 import numpy as np
 import tensorflow as tf

@@ -5,6 +5,8 @@ boundary. The model's output is Δu at Gauss–Legendre points, by nested tapes,
 its target −2π² sin πx sin πy. The exact solution is sin πx sin πy.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -60,6 +62,16 @@ def grid_of(line):
     return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
 
 
+def draw_signed(figure, axes, line, error):
+    """A map of signed errors on the square of `line`, zero in white."""
+    most = np.abs(error).max()
+    image = axes.pcolormesh(
+        line, line, error, cmap="RdBu_r", vmin=-most, vmax=most
+    )
+    figure.colorbar(image, ax=axes)
+    axes.set_aspect("equal")
+
+
 def main():
     parser = arguments(
         __doc__.splitlines()[0],
@@ -94,8 +106,7 @@ def main():
     draw_errors(left, runs)
     best = models[options.optimizers[0]]
     error = best.solution(tf.constant(grid)).numpy() - exact(grid)
-    image = right.pcolormesh(line, line, error.reshape(101, 101))
-    figure.colorbar(image, ax=right)
+    draw_signed(figure, right, line, error.reshape(101, 101))
     label = OPTIMIZERS[options.optimizers[0]][0]
     right.set(title=f"error of {label}", xlabel="x", ylabel="y")
     report(runs, figure, options.plots, "pinn_poisson.png")

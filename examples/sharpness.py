@@ -9,6 +9,8 @@ Chebyshev polynomial of degree 5 at 20 points, as in Cohen et al., 2021,
 stability", arXiv 2103.00065.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import time
 from collections.abc import Callable
 from typing import NamedTuple

@@ -6,6 +6,8 @@ of digits swapped, negatives, shuffled pixels. There the network alone stays
 sure, and Laplace's approximation does not.
 """
 
+import _quiet  # noqa: F401, isort: skip
+
 import keras
 import numpy as np
 from _report import (

@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 import keras_curvature
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -54,3 +56,14 @@ def test_public_names_exist():
             if type(value).__name__ == "module":
                 modules.append(value)
     assert len(modules) > 3
+
+
+def test_the_demo_is_found_and_says_what_it_takes(capsys):
+    from keras_curvature._demo import demo
+
+    before = sys.argv, list(sys.path)
+    with pytest.raises(SystemExit) as end:
+        demo(["--help"])
+    assert end.value.code == 0
+    assert "--export" in capsys.readouterr().out
+    assert before == (sys.argv, sys.path)

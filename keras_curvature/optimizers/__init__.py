@@ -1,4 +1,10 @@
-"""Keras optimizers that use exact curvature."""
+"""Keras optimizers that use exact curvature.
+
+Each is registered with Keras by the name of its class in the package
+`keras_curvature`: `model.compile("keras_curvature>LBFGS", "mse")` makes one
+with its defaults, and so does any configuration that names optimizers by
+strings.
+"""
 
 from keras_curvature.optimizers.adahessian import AdaHessian
 from keras_curvature.optimizers.gauss_newton import GaussNewton

@@ -38,6 +38,10 @@ class Solver(keras.optimizers.Optimizer):
     and `keras_curvature.Sequential` ends with the run; a plain Keras model
     takes `keras_curvature.callbacks.SolverProgress` for that.
 
+    In a loop of one's own, `optimizer.finalize_variable_values(variables)`
+    after the last step, which `fit` calls, gives the model the best point that
+    was accepted: between two steps it may stand at a trial.
+
     A subclass gives `_status` (the variable that holds the code of the
     `StopReason`, 0 while the run goes on), `_progress()` and `reset()`; one
     whose model stands at a trial point between two steps also gives
@@ -57,6 +61,26 @@ class Solver(keras.optimizers.Optimizer):
     from keras_curvature.optimizers import LBFGS, Solver
 
     isinstance(LBFGS(), Solver)  # True
+    ```
+
+    A loop of one's own, which ends where the solver has arrived:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_curvature
+    from keras_curvature.optimizers import LBFGS
+
+    x = np.linspace(-1, 1, 20)[:, None]
+    model = keras_curvature.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1)]
+    )
+    model.compile(LBFGS(), "mse")
+    for step in range(50):
+        model.train_on_batch(x, 3 * x + 1)
+        if model.optimizer.stop_reason:
+            break
+    model.optimizer.finalize_variable_values(model.trainable_variables)
     ```
     """
 

@@ -16,6 +16,11 @@ class Model(CurvatureTrainStep, keras.Model):
     eager mode (`run_eagerly=True`). With any other optimizer it trains as
     `keras.Model` does.
 
+    A functional or sequential model `m` that exists already becomes one of
+    these by `Model(m.inputs, m.outputs)`: another model of the same layers and
+    weights. A `.keras` file of it loads in a process that has imported
+    `keras_curvature` before.
+
     Example:
 
     ```python
@@ -32,6 +37,20 @@ class Model(CurvatureTrainStep, keras.Model):
         run_eagerly=True,
     )
     model.fit(np.ones((8, 2)), np.zeros((8, 1)), verbose=0)
+    ```
+
+    A plain model, for a solver that needs one of these:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_curvature
+
+    plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model = keras_curvature.Model(plain.inputs, plain.outputs)
+    model.compile(keras_curvature.optimizers.LevenbergMarquardt(), "mse")
+    model.fit(np.ones((8, 2)), np.zeros((8, 1)), verbose=0)
+    plain(np.ones((1, 2)))  # Has been trained.
     ```
     """
 

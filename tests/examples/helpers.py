@@ -22,10 +22,12 @@ def loaded(name):
 
 
 def run(script, *options):
-    """What the script prints."""
+    """What the script prints, on its standard output alone."""
     command = [sys.executable, EXAMPLES / script, *options]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+    # No warning of ours, of Keras or of TensorFlow stands between the lines.
+    assert result.stderr == ""
     return result.stdout
 
 

@@ -1,12 +1,12 @@
 """The examples run from the command line and leave what they promise."""
 
+import itertools
+import math
 import re
 
 import pytest
 
-from tests.examples.helpers import check_plot, run
-
-ONE_RUN = ["--seeds=1"]
+from tests.examples.helpers import check_plot, loaded, run
 
 
 def check_table_and_plot(printed, plot):
@@ -40,3 +40,25 @@ def test_digits_exports_a_model_that_predicts_as_the_trained_one(tmp_path):
     assert (folder / "saved_model.pb").is_file()
     difference = re.search(r"logits differ by (\S+)", printed)
     assert float(difference[1]) < 1e-5
+    assert re.search(
+        r"^Winner: \S+, [\d.]+ % in [\d.]+ s, before", printed, re.M
+    )
+
+
+@pytest.mark.parametrize(
+    ("minimum", "start"),
+    [(1e-4, 0.1), (30.0, 0.1), (0.1, 0.1), (0.3, 0.3)],
+    ids=["below", "above", "start", "start of three"],
+)
+def test_the_chosen_rate_is_the_best_and_has_worse_neighbors(minimum, start):
+    def loss(rate):
+        # A training that has gone wild, as it does at large rates.
+        return math.nan if rate > 100 else math.log(rate / minimum) ** 2
+
+    best, tried = loaded("_compare").bracketed(loss, start)
+    assert best == pytest.approx(minimum)
+    assert tried == sorted(tried)
+    assert tried[0] < best < tried[-1]
+    steps = [b / a for a, b in itertools.pairwise(tried)]
+    # From 1 to 3 and from 3 to 10.
+    assert min(steps) > 2.99 and max(steps) < 3.34

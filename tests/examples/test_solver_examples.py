@@ -27,6 +27,7 @@ TINY = {
         "adam",
     ],
     "pinn_burgers.py": ["--seconds=0.1", "--points=50", "--units=4"],
+    "by_the_clock.py": ["--seconds=0.1", "--seeds=1", "--cpu-time"],
 }
 
 
@@ -37,6 +38,8 @@ def test_example_compares_with_adam_in_a_table_and_a_plot(script, tmp_path):
     names = ["LevenbergMarquardt", "Adam"]
     if script == "pinn_poisson.py":
         names += SOLVERS.values()
+    if script == "by_the_clock.py":
+        names += ["LBFGS", "Winner: "]
     for name in names:
         assert name in printed
     assert str(plot) in printed
