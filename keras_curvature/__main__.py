@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from keras_curvature._demo import demo
 from keras_curvature._quiet import unmute_log
 from keras_curvature._version import __version__
 from keras_curvature.report.command import add_report_command
@@ -33,7 +34,19 @@ def main(arguments=None):
         dest="command", metavar="COMMAND", required=True
     )
     add_report_command(commands)
-    options = parser.parse_args(arguments)
+    # Its options are those of the script, which knows them.
+    commands.add_parser(
+        "demo", help="two comparisons with tables and plots", add_help=False
+    )
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "demo":
+        try:
+            demo(rest)
+        except ModuleNotFoundError as error:
+            parser.error(str(error))
+        return 0
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return options.run(options)
 
 

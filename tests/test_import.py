@@ -59,11 +59,11 @@ def test_public_names_exist():
 
 
 def test_the_demo_is_found_and_says_what_it_takes(capsys):
-    from keras_curvature._demo import demo
+    from keras_curvature.__main__ import main
 
     before = sys.argv, list(sys.path)
     with pytest.raises(SystemExit) as end:
-        demo(["--help"])
+        main(["demo", "--help"])
     assert end.value.code == 0
     assert "--export" in capsys.readouterr().out
     assert before == (sys.argv, sys.path)
