@@ -220,19 +220,19 @@ def test_the_radius_does_not_grow_to_where_steps_bend_too_much(
 
 def test_after_a_step_that_bends_too_much_comes_a_shorter_one(float64):
     model, (logs,) = minimize_residuals(
-        lambda b: [tf.math.log(b[0]) - 2],
+        lambda b: [tf.math.log(b[0]) - 1.5],
         [1.0],
         steps=1,
         geodesic_acceleration=True,
         scaling="marquardt",
         initial_trust_radius=10.0,
     )
-    # A = D = 1: v = 2/(1 + λ) and a = v²/(1 + λ).
+    # A = D = 1: v = 1.5/(1 + λ) and a = v²/(1 + λ).
     damping = logs["damping"]
-    v = 2 / (1 + damping)
+    v = 1.5 / (1 + damping)
     a = v**2 / (1 + damping)
     assert logs["evaluations"] == 1 + 2
-    assert 0.9 < v < 1.1
+    assert 0.67 < v < 0.83
     np.testing.assert_allclose(model.b.numpy(), [1 + v + a / 2], rtol=1e-12)
 
 
