@@ -189,7 +189,7 @@ def main():
     rng = np.random.default_rng(options.seed)
     model = Network(problem)
     model.compile(
-        LevenbergMarquardt(scaling="marquardt"),
+        LevenbergMarquardt(),
         loss={"equation": "mse", "boundary": "mse"},
         jit_compile=False,
     )

@@ -28,12 +28,7 @@ from keras_curvature.optimizers import (
 
 # Name of --optimizers: what the plots call it, how it is made, its color.
 OPTIMIZERS = {
-    "levenberg_marquardt": (
-        "LevenbergMarquardt",
-        # The default, made for curve fitting, sticks on Burgers' equation.
-        lambda: LevenbergMarquardt(scaling="marquardt"),
-        BLUE,
-    ),
+    "levenberg_marquardt": ("LevenbergMarquardt", LevenbergMarquardt, BLUE),
     "gauss_newton": ("GaussNewton", GaussNewton, GREEN),
     "lbfgs": ("LBFGS", LBFGS, PURPLE),
     "newton_cg": ("NewtonCG", NewtonCG, GREY),

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.linalg.normal_equations import least_damping
@@ -90,8 +91,19 @@ class DualEquations(NamedTuple):
 
     @property
     def least_damping(self):
-        """Scalar, the damping below which rounding may make Cholesky fail."""
-        return least_damping(self.gram)
+        """Scalar, the damping below which rounding may spoil the step.
+
+        With more rows than unknowns AAᵀ is singular, and z(λ) the small
+        difference of numbers as large as ‖A‖·‖r‖/λ. Its error, ε·‖A‖·‖r‖/λ,
+        and what the damping itself adds, are alike for λ = √ε·‖A‖².
+        """
+        rows, unknowns = tf.unstack(tf.shape(self.matrix))
+        epsilon = np.finfo(self.gram.dtype.as_numpy_dtype).eps
+        return tf.where(
+            rows > unknowns,
+            epsilon**0.5 * tf.linalg.trace(self.gram),
+            least_damping(self.gram),
+        )
 
     def factor(self, damping):
         """The factor of AAᵀ + λI, by Cholesky's method."""

@@ -70,11 +70,13 @@ class LevenbergMarquardt(LeastSquaresSolver):
         a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
 
     with y″ the second derivative of the outputs y along d. A step with
-    ‖D·a‖ > 0.75·‖D·d‖ is not taken. Fits take about half as many steps; on
-    networks the loss is often lower by orders of magnitude after as many. The
-    model is differentiated three times more for each trial, so all layers
-    need exact second derivatives. By default (`"auto"`) steps are straight
-    where some layer has none, with mini-batches, and from 4,096 weights.
+    ‖D·a‖ > 0.5·‖D·d‖ is not taken, and the radius does not grow to where the
+    next one would not be, as ‖D·a‖ goes with the square of ‖D·d‖. Fits take
+    about half as many steps; on networks the loss is often lower by orders of
+    magnitude after as many. The model is differentiated three times more for
+    each trial and needs exact second derivatives. By default (`"auto"`) steps
+    are straight where some layer has none, with mini-batches, and from 4,096
+    weights.
 
     With the whole data as one batch `keras_curvature.solve` takes these steps
     without Keras's epoch around each, which costs ten of them on small models.
@@ -88,18 +90,17 @@ class LevenbergMarquardt(LeastSquaresSolver):
             A. `"auto"`: QR up to 16 weights, dual from 256 weights where
             there are fewer residuals, else Cholesky. Defaults to `"auto"`.
         scaling: The diagonal of D. `"marquardt"`: the largest recent norm of
-            each column of A, `n ← max(0.99·n, ‖A_j‖)`, so that the steps do
-            not depend on the units of the weights. `"identity"`: D = I, for
-            weights of like units. `"root"`: √n, between the two; of them it
-            took most curve fits to their minimum, and it sticks on deep
-            physics-informed networks, as for Burgers' equation, which
-            `"marquardt"` solves. Defaults to `"root"`.
+            each column of A, `n ← max(0.9·n, ‖A_j‖)`: steps do not depend on
+            the units of the weights, nor for long on a start whose columns
+            were longer by orders of magnitude, where Moré's maximum over all
+            steps creeps. `"identity"`: D = I, for weights of like units.
+            `"root"`: √n, between the two. Defaults to `"marquardt"`.
         geodesic_acceleration: Bool or `"auto"`, whether steps are bent, see
             above. `True` raises an error where they cannot be. Defaults to
             `"auto"`.
         initial_trust_radius: Float > 0, the first trust radius in units of
             ‖D·w‖. Larger ones are quicker from starts near the solution;
-            they may leap into a poor minimum. Defaults to `0.3`.
+            they may leap into a poor minimum. Defaults to `0.5`.
         max_attempts: Int ≥ 1, trial steps for one Jacobian. Defaults to
             `10`.
         mini_batches: Bool, whether batches change from step to step on
@@ -161,9 +162,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
         self,
         linear_solver="auto",
         *,
-        scaling="root",
+        scaling="marquardt",
         geodesic_acceleration="auto",
-        initial_trust_radius=0.3,
+        initial_trust_radius=0.5,
         max_attempts=10,
         slice_size=None,
         mini_batches=False,

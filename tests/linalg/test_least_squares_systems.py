@@ -261,3 +261,12 @@ def test_what_is_held_is_0_and_the_rest_minimizes(kind, damping, rng):
     else:
         expected = -np.linalg.pinv(free) @ residuals
     np.testing.assert_allclose(step[~is_held], expected, rtol=1e-9)
+
+
+def test_the_dual_step_of_dependent_rows_keeps_seven_digits(rng):
+    # 40 rows of rank 5, which the residuals are far from.
+    rows, residuals = rng.normal(size=(40, 5)), rng.normal(size=40)
+    system = from_rows("dual", rows, residuals)
+    step = system.factor(system.least_damping).step
+    exact = np.linalg.lstsq(rows, -residuals, rcond=None)[0]
+    np.testing.assert_allclose(step, exact, rtol=0, atol=1e-7)

@@ -6,10 +6,14 @@ from keras_curvature.autodiff import SecondDerivativeError
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 
-# The longest acceleration, relative to the step. Transtrum and Sethna
-# recommend it: where the second order is as long as the first, the series is
-# not to be trusted.
-_LONGEST = 0.75
+# The longest acceleration, relative to the step. Where the second order is as
+# long as the first, the series is not to be trusted. Transtrum and Sethna
+# recommend 0.75. With that some first steps, whose radius is a guess, still
+# leap into another valley, so that where a run ends depends on the guess.
+_LONGEST = 0.5
+# How near to that the next step may come. Its acceleration, relative to it, is
+# in proportion to its length while the way goes on as it did.
+_NEAREST = 0.8
 # Where the choice is "auto": the most weights.
 _MOST_WEIGHTS = 4096
 
@@ -57,19 +61,25 @@ def geodesic_acceleration(
 
     def acceleration(factor, scaling, predicted):
         z = factor.step
+        unlimited = tf.constant(objective.weights.dtype.max, z.dtype)
         try:
             half = half_acceleration(factor, scaling)
         except SecondDerivativeError:
             if is_required:
                 raise
-            return tf.zeros_like(z), tf.constant(True)
-        length = 2 * tf.norm(half)
+            return tf.zeros_like(z), tf.constant(True), unlimited
+        step, length = tf.norm(z), 2 * tf.norm(half)
         # The step alone where there is no second derivative, and where the
         # loss cannot show whether to trust it.
         rounding = tf.cast(objective.rounding, predicted.dtype)
         is_bent = tf.math.is_finite(length) & (predicted > rounding)
         half = tf.where(is_bent, half, tf.zeros_like(half))
-        return half, ~is_bent | (length <= _LONGEST * tf.norm(z))
+        is_trusted = ~is_bent | (length <= _LONGEST * step)
+        # Apart from 0, so that it may be divided by.
+        has_bend = is_bent & (length > 1e-6 * step)
+        bend = tf.where(has_bend, length, tf.ones_like(length))
+        longest = _NEAREST * _LONGEST * step**2 / bend
+        return half, is_trusted, tf.where(has_bend, longest, unlimited)
 
     return acceleration
 

@@ -2,16 +2,17 @@
 
 import tensorflow as tf
 
-# Decay of the running maximum of column norms per step. 1 (Moré) is slow once
-# norms fall by orders of magnitude; 0 lets the scale of a vanishing column
-# collapse.
-_MEMORY = 0.99
+# Decay of the running maximum of column norms per step. 1 (Moré) measures steps
+# by a start that may be of other orders of magnitude, which is to creep once
+# norms fall; 0 lets the scale of a vanishing column collapse, and its weight
+# evaporate. A factor of ten in 22 steps is between.
+_MEMORY = 0.9
 # The power of the column norms that is the scale of each weight.
 POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
 
 
 def recent_norms(before, column_norms):
-    """max(0.99·before, ‖A_j‖), tensor of shape `(n,)`."""
+    """max(0.9·before, ‖A_j‖), tensor of shape `(n,)`."""
     memory = tf.constant(_MEMORY, before.dtype)
     return tf.maximum(memory * before, tf.cast(column_norms, before.dtype))
 

@@ -24,6 +24,7 @@ class Proposal(typing.NamedTuple):
         damping: λ, 0 where there is none.
         is_trusted: False vetoes the step even if the loss falls. Always True
             where the predicted reduction is below rounding error.
+        longest: The length up to which the next step is likely to be trusted.
     """
 
     step: tf.Tensor
@@ -33,6 +34,7 @@ class Proposal(typing.NamedTuple):
     is_free: tf.Tensor
     damping: tf.Tensor
     is_trusted: tf.Tensor | bool = True
+    longest: tf.Tensor | float = np.inf
 
 
 class Trial(typing.NamedTuple):
@@ -155,6 +157,12 @@ def _judge(proposal, objective, before, last):
         is_undecidable,
         tf.maximum(4 * length, proposal.radius),
         updated_radius(proposal.radius, length, ratio, is_free),
+    )
+    # The region grows, but not to where the next step would be vetoed.
+    radius = tf.where(
+        is_accepted,
+        tf.minimum(radius, tf.maximum(length, proposal.longest)),
+        radius,
     )
     return Trial(
         attempts=before.attempts + 1,

@@ -136,7 +136,7 @@ def accelerated(solver, damping, penalty, problem, slice_size=3):
         system, _ = jacobian_system(objective, variables, solver, slice_size)
         factor = system.scaled(scaling).factor(damping)
         bend = geodesic_acceleration(objective, variables, slice_size)
-        half, _ = bend(factor, scaling, tf.constant(1.0, tf.float64))
+        half, *_ = bend(factor, scaling, tf.constant(1.0, tf.float64))
         return factor.step, half
 
     return of_batch(both, model, x, y, penalty)
