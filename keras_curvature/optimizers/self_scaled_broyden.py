@@ -30,6 +30,10 @@ class SelfScaledBroyden(LineSearchSolver):
         H₊ = (H − H y yᵀH / yᵀHy + φ v vᵀ) / τ + s sᵀ / yᵀs
         v = √(yᵀHy)·(s / yᵀs − H y / yᵀHy)
 
+    The first H is the identity, as in the papers, so that the path depends on
+    the units of the loss, unlike that of `LBFGS`: give it a loss whose
+    gradient is neither huge nor tiny beside the weights.
+
     For small networks whose loss is to fall by many orders of magnitude, such
     as physics-informed ones in float64, where `LBFGS` stalls because it knows
     the last few pairs only. H is a dense matrix of all of them: n weights take

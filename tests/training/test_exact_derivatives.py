@@ -10,10 +10,12 @@ import tensorflow as tf
 import keras_curvature
 from keras_curvature.autodiff import SecondDerivativeError, exact_derivatives
 from keras_curvature.optimizers import (
+    KFAC,
     LBFGS,
     AdaHessian,
     LevenbergMarquardt,
     SecondOrderGradient,
+    SelfScaledBroyden,
 )
 
 layers = keras.layers
@@ -304,7 +306,15 @@ def test_a_plain_model_is_exact_inside_the_public_context(float64):
 
 
 @pytest.mark.parametrize(
-    "optimizer", [LBFGS, AdaHessian, lambda: SecondOrderGradient("sgd")]
+    "optimizer",
+    [
+        LBFGS,
+        SelfScaledBroyden,
+        AdaHessian,
+        KFAC,
+        lambda: SecondOrderGradient("sgd"),
+    ],
+    ids=["lbfgs", "broyden", "adahessian", "kfac", "second_order_gradient"],
 )
 def test_an_optimizer_says_where_a_plain_model_is_wrong(optimizer):
     model = curved(layers.LayerNormalization, keras.Model)

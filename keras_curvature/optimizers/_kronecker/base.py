@@ -8,6 +8,9 @@ import tensorflow as tf
 from keras_curvature._casting import cast
 from keras_curvature._random import Draws
 from keras_curvature.autodiff.curvature_of import not_recorded
+from keras_curvature.autodiff.repairs import (
+    refuse_inexact_nested_derivatives,
+)
 from keras_curvature.autodiff.variables import (
     created_outside_of_traces,
     variable_name,
@@ -88,6 +91,7 @@ class KroneckerOptimizer(
         if not indices:
             super().apply(grads, variables)
             return
+        refuse_inexact_nested_derivatives(grads)
         likelihood = likelihood_of_step(self, seen_loss)
         with not_recorded():
             dense = {i: tf.convert_to_tensor(grads[i]) for i in indices}

@@ -120,8 +120,10 @@ def _summed(objective, variables, empty, slice_size):
 def _columns(objective, variables, inputs, outputs, form):
     """A for some samples, and whether they are mixed with others.
 
-    A is a list of tensors of shape `(samples, m, size)`, one a variable.
+    A is a list of tensors of shape `(samples, m, size)`, one a variable that
+    is not empty.
     """
+    variables = [v for v in variables if v.value.shape.num_elements()]
     alone, jacobians = per_sample_jacobian(
         objective.outputs_of, inputs, variables, unconnected_gradients="zero"
     )

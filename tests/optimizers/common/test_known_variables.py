@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_curvature.optimizers import AdaHessian, SecondOrderGradient, Sophia
+from keras_curvature.optimizers import (
+    KFAC,
+    AdaHessian,
+    SecondOrderGradient,
+    Sophia,
+)
 from keras_curvature.optimizers._common.known_variables import check_all_known
 from tests.optimizers.helpers import X, fit, network
 
@@ -15,6 +20,7 @@ OPTIMIZERS = {
     "second_order_gradient": lambda: SecondOrderGradient("adam"),
     "adahessian": AdaHessian,
     "sophia": Sophia,
+    "kfac": KFAC,
 }
 every = pytest.mark.parametrize("name", OPTIMIZERS)
 

@@ -6,12 +6,14 @@ import pytest
 import tensorflow as tf
 
 from keras_curvature.optimizers import (
+    KFAC,
     LBFGS,
     AdaHessian,
     GaussNewton,
     LevenbergMarquardt,
     NewtonCG,
     SecondOrderGradient,
+    SelfScaledBroyden,
     Sophia,
 )
 from tests.optimizers.helpers import network
@@ -31,6 +33,8 @@ CURVATURE = [
     AdaHessian,
     Sophia,
     SecondOrderGradient,
+    KFAC,
+    SelfScaledBroyden,
     OwnCurvature,
 ]
 

@@ -15,6 +15,7 @@ from benchmarks.classical_functions import (
 from keras_curvature.optimizers import (
     LBFGS,
     NewtonCG,
+    SelfScaledBroyden,
     SolverError,
     StopReason,
 )
@@ -27,7 +28,7 @@ from tests.optimizers.evaluations.networks import (
     weights_of,
 )
 
-SOLVERS = [LBFGS, NewtonCG]
+SOLVERS = [LBFGS, SelfScaledBroyden, NewtonCG]
 
 
 def path(solver, scale, steps=14, **settings):
@@ -43,7 +44,8 @@ def path(solver, scale, steps=14, **settings):
     return np.array(points)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+# SelfScaledBroyden, which begins with the identity, says that its path does.
+@pytest.mark.parametrize("solver", [LBFGS, NewtonCG])
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
 def test_the_path_does_not_depend_on_the_units_of_the_loss(
     float64, solver, scale
@@ -134,7 +136,7 @@ def test_the_error_of_a_plain_model_says_why_at_its_beginning(float64):
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         full_batch_fit(model, 1, (x * np.nan, y))
     # Before the lines of code, of which there are some twenty.
-    title, empty, reason, *_ = str(error.value).splitlines()
+    reason = str(error.value).splitlines()[2]
     assert "lbfgs_The_loss_or_its_gradient_is_not_finite" in reason
     assert "Look for NaN or infinite values in the data" in str(error.value)
 
