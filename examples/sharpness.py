@@ -76,6 +76,8 @@ def train(run, data, options):
         steps_per_epoch=options.every,
         epochs=options.steps // options.every,
         callbacks=[monitor],
+        # Keras warns otherwise that it cannot shuffle a Dataset.
+        shuffle=False,
         verbose=0,
     ).history
     return history["loss"], monitor.history
