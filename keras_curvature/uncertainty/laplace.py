@@ -220,8 +220,8 @@ class Laplace:
         checked_integer("samples", samples, 1)
         normal = self._now.normal
         parts = [
-            (mean, normal.covariance(jacobian))
-            for mean, jacobian in self._linearized.parts(x)
+            (mean, normal.covariance(rows))
+            for mean, rows in self._linearized.parts(x)
         ]
         mean, covariance = map(np.concatenate, zip(*parts, strict=True))
         likelihood = self._fitted.likelihood
@@ -251,8 +251,8 @@ class Laplace:
         drawn = self._now.normal.samples(normals)
         return np.concatenate(
             [
-                mean + np.einsum("bmn,sn->sbm", jacobian, drawn)
-                for mean, jacobian in self._linearized.parts(x)
+                mean + rows.times(drawn.T).transpose(2, 0, 1)
+                for mean, rows in self._linearized.parts(x)
             ],
             axis=1,
         )

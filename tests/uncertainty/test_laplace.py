@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import stats
 
 from keras_curvature.uncertainty import Laplace
+from keras_curvature.uncertainty._rows import DenseRows
 
 PRIOR, NOISE = 0.7, 0.4
 
@@ -132,7 +133,7 @@ def test_kronecker_products_are_one_distribution(classifier):
     model, x, labels = classifier
     normal = Laplace(model, structure="kron").fit(x, labels)._now.normal
     units = np.eye(sum(w.size for w in model.get_weights()))
-    inverse = normal.covariance(units[np.newaxis])[0]
+    inverse = normal.covariance(DenseRows(units[np.newaxis]))[0]
     root = normal.samples(units)
     np.testing.assert_allclose(root.T @ root, inverse, atol=1e-12)
     np.testing.assert_allclose(normal.variances, np.diag(inverse))
