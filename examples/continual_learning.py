@@ -92,9 +92,7 @@ def in_sequence(structure, strength, seed, epochs):
     for model, (train, _) in zip(models, tasks, strict=True):
         model.fit(*train, batch_size=32, epochs=epochs, verbose=0)
         if consolidation:
-            consolidation.consolidate(
-                model, *train, layers=["first", "second"]
-            )
+            consolidation.consolidate(model, *train, layers=["first", "second"])
         table.append(accuracies(models, tasks))
     return np.array(table)
 
@@ -134,7 +132,10 @@ def draw(axes, tables, ceiling):
         first = np.mean(tables[name], 0)[:, 0]
         left.plot(seen, first, "o-", color=color, label=name)
         so_far = np.mean(
-            [[t[k, : k + 1].mean() for k in range(TASKS)] for t in tables[name]],
+            [
+                [t[k, : k + 1].mean() for k in range(TASKS)]
+                for t in tables[name]
+            ],
             axis=0,
         )
         right.plot(seen, so_far, "o-", color=color, label=name)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.per_sample import per_sample_jacobian
 from keras_curvature.operators.kronecker.layer_jacobians import UnknownUse
+from keras_curvature.uncertainty._arguments import refuse_other_shapes
 from keras_curvature.uncertainty._layers_of_outputs import LayersOfOutputs
 from keras_curvature.uncertainty._parts import in_parts
 from keras_curvature.uncertainty._rows import DenseRows
@@ -40,6 +41,7 @@ class Linearized:
             x: Inputs: array, list or dict of arrays.
         """
         self._fit.refuse_moved()
+        refuse_other_shapes(self._model, x)
         try:
             found = list(self._by_layers(x))
         except UnknownUse:

@@ -94,7 +94,7 @@ def parameter_covariance(
 
     References:
         Bates, Watts, 1988, "Nonlinear Regression Analysis and Its
-        Applications", sections 1.3, 2.1 and 2.2.
+        Applications", chapters 1 and 2.
     """
     checked_flag("absolute_errors", absolute_errors)
     refuse_other_losses(model)

@@ -205,6 +205,30 @@ def test_tuned_numbers_maximize_the_evidence(per_layer, float64, rng):
     assert max(slopes) < 0
 
 
+@pytest.mark.parametrize("per_layer", [False, True], ids=["one", "layers"])
+def test_validation_finds_the_best_of_the_grid(per_layer, classifier, rng):
+    model, x, labels = classifier
+    new, grid = rng.normal(size=(15, 2)), [0.01, 1.0, 100.0]
+    truth = rng.integers(0, 3, 15)
+    laplace = Laplace(model, structure="diagonal").fit(x, labels)
+    reached = laplace.tune_by_validation(
+        new, truth, per_layer=per_layer, precisions=grid
+    )
+    chosen = laplace.prior_precision
+
+    def score(precision):
+        laplace.prior_precision = list(precision)
+        p = laplace.predict(new).probabilities[np.arange(15), truth]
+        return -np.log(p).mean()
+
+    np.testing.assert_allclose(score(chosen), reached, rtol=1e-12)
+    others = [np.full(4, value) for value in grid]
+    if per_layer:
+        others += [np.where(np.arange(4) < 2, chosen, v) for v in grid]
+    assert min(map(score, others)) >= reached * (1 - 1e-12)
+    assert len(set(chosen)) <= (2 if per_layer else 1)
+
+
 def test_links_come_to_the_integral_over_the_logit(float64, rng):
     x = rng.normal(size=(12, 2))
     labels = (x[:, :1] > 0).astype(float)
@@ -309,7 +333,23 @@ def mistaken(case, model, x, labels):
         laplace = Laplace(model).fit(x, labels)
         model.layers[0].bias.assign_add(np.ones(3))
         return laplace.predict(x)
+    elif case == "shape":
+        return Laplace(model).fit(x, labels).predict(x[:, :1])
+    elif case == "random":
+        model = random_at_inference()
+        model.compile(loss="mse")
+        return Laplace(model).fit(x, x)
+    elif case == "precisions":
+        fitted = Laplace(model, structure="diagonal").fit(x, labels)
+        return fitted.tune_by_validation(x, labels, precisions=[1.0, -1.0])
     return Laplace(model).fit(x, labels)
+
+
+def random_at_inference():
+    """Adds noise whatever the mode, as for Monte Carlo dropout."""
+    inputs = keras.Input((2,))
+    dropped = keras.layers.Dropout(0.5)(inputs, training=True)
+    return keras.Model(inputs, keras.layers.Dense(2)(dropped))
 
 
 @pytest.mark.parametrize(
@@ -325,6 +365,9 @@ def mistaken(case, model, x, labels):
         ("sample weights", "sample weights"),
         ("activity", "regularizers"),
         ("moved", "other weights"),
+        ("shape", r"\(20, 1\)"),
+        ("random", "random numbers drawn in dropout"),
+        ("precisions", "precisions"),
     ],
 )
 def test_mistakes_are_named(case, message, classifier):
