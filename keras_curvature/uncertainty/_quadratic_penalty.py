@@ -50,7 +50,7 @@ class QuadraticPenalty:
     def to_json(self):
         """What else a file must hold."""
         return {
-            "paths": [v.path for v in self.variables],
+            "names": [name_in_layer(v) for v in self.variables],
             "factors": len(self.factors),
             "block": None if self.block is None else self.block.to_json(),
         }
@@ -63,15 +63,20 @@ class QuadraticPenalty:
             name: As for `arrays`.
             config: What `to_json` returned.
             file: Mapping with the arrays.
-            variables: Dict from paths to variables.
+            variables: Dict from `name_in_layer` to variables.
         """
         block = config["block"]
         return cls(
-            [variables[path] for path in config["paths"]],
-            [file[f"{name}/anchor/{k}"] for k in range(len(config["paths"]))],
+            [variables[own] for own in config["names"]],
+            [file[f"{name}/anchor/{k}"] for k in range(len(config["names"]))],
             [file[f"{name}/factor/{k}"] for k in range(config["factors"])],
             None if block is None else Block.from_json(block),
         )
+
+
+def name_in_layer(variable):
+    """Such as "dense/kernel"; what is before it may change with a file."""
+    return "/".join(variable.path.split("/")[-2:])
 
 
 class ConsolidatedWeight(keras.regularizers.Regularizer):

@@ -11,6 +11,7 @@ from keras_curvature.operators.kronecker import KroneckerFactored
 from keras_curvature.uncertainty._quadratic_penalty import (
     ConsolidatedWeight,
     QuadraticPenalty,
+    name_in_layer,
 )
 
 _STRUCTURES = ("diagonal", "kron")
@@ -137,8 +138,12 @@ class ElasticWeightConsolidation:
 
         Args:
             path: String or path, beside the `.keras` file of the model.
+
+        Raises:
+            ValueError: if two layers have one name, in nested models.
         """
         arrays = {}
+        _refuse_ambiguous(self._tasks)
         for t, task in enumerate(self._tasks):
             for k, penalty in enumerate(task):
                 arrays |= penalty.arrays(f"{t}/{k}")
@@ -155,7 +160,7 @@ class ElasticWeightConsolidation:
 
         Args:
             path: String or path of the `.npz` file.
-            model: Model that has the weights by the paths that they had.
+            model: Model whose layers have the names that they had.
 
         Raises:
             ValueError: if the model lacks one of the weights.
@@ -164,10 +169,10 @@ class ElasticWeightConsolidation:
             arrays = dict(file)
         facts = json.loads(str(arrays.pop("facts")))
         self = cls(facts["strength"], **facts["settings"])
-        variables = {v.path: v for v in model.trainable_variables}
+        variables = {name_in_layer(v): v for v in model.trainable_variables}
         for t, configs in enumerate(facts["tasks"]):
             for config in configs:
-                _refuse_missing(config["paths"], variables, model)
+                _refuse_missing(config["names"], variables, model)
             task = [
                 QuadraticPenalty.from_file(f"{t}/{k}", c, arrays, variables)
                 for k, c in enumerate(configs)
@@ -221,11 +226,22 @@ def _trace_again(model):
         model.make_test_function(force=True)
 
 
-def _refuse_missing(paths, variables, model):
-    missing = [path for path in paths if path not in variables]
+def _refuse_missing(names, variables, model):
+    missing = [name for name in names if name not in variables]
     if missing:
         raise ValueError(
-            "The model must have the weights that were consolidated, by the "
-            f"paths that they had. Received: {model.name} without "
+            "The model must have the weights that were consolidated, in layers "
+            f"of the names that they had. Received: {model.name} without "
             f"{', '.join(missing)}."
         )
+
+
+def _refuse_ambiguous(tasks):
+    found = {}
+    for variable in (v for task in tasks for p in task for v in p.variables):
+        name = name_in_layer(variable)
+        if found.setdefault(name, variable) is not variable:
+            raise ValueError(
+                "Each layer must have a name of its own to be saved. Received: "
+                f"two with a weight {name}. Name the layers."
+            )

@@ -355,8 +355,8 @@ def test_fit_takes_point_sets_too(float64):
 def test_errors_are_those_of_the_straight_line(float64):
     noisy = Y + np.where(np.arange(20) % 3 == 0, 0.1, -0.05)[:, None]
     model = line(LevenbergMarquardt())
-    result = solve(model, X, noisy, errors=True, verbose=0)
-    rows = np.concatenate([X, np.ones_like(X)], 1)
+    result = solve(model, X + 0.5, noisy, errors=True, verbose=0)
+    rows = np.concatenate([X + 0.5, np.ones_like(X)], 1)
     fitted, (squares,), *_ = np.linalg.lstsq(rows, noisy)
     expected = np.linalg.inv(rows.T @ rows) * squares / 18
     np.testing.assert_allclose(result.errors.covariance, expected, rtol=1e-8)
