@@ -24,29 +24,29 @@ class Full:
 
     @classmethod
     def from_curvature(cls, operator, factor, rank):
-        """All of G."""
-        return cls(
-            {"matrix": factor * operator.to_dense().numpy().astype(float)}
-        )
+        """All of G, in the dtype of the model."""
+        matrix = operator.to_dense().numpy()
+        matrix *= factor
+        return cls({"matrix": matrix})
 
     def at(self, scale, prior):
         """The distribution with the precision scale·G + diag(prior)."""
         try:
-            return _FullNormal(scale * self.arrays["matrix"], prior)
+            return _FullNormal(self.arrays["matrix"], scale, prior)
         except np.linalg.LinAlgError:
             # Rounding of a model in float32 left eigenvalues below zero.
             values, vectors = np.linalg.eigh(self.arrays["matrix"])
             positive = (vectors * np.maximum(values, 0)) @ vectors.T
             self.arrays["matrix"] = positive
-            return _FullNormal(scale * positive, prior)
+            return _FullNormal(positive, scale, prior)
 
 
 class _FullNormal:
     """P = D^½·(I + D^(−½)·G·D^(−½))·D^½, whose inner matrix is at least I."""
 
-    def __init__(self, matrix, prior):
+    def __init__(self, matrix, scale, prior):
         lengths = 1 / np.sqrt(prior)
-        inner = matrix * lengths
+        inner = np.multiply(matrix, scale * lengths, dtype=float)
         inner *= lengths[:, np.newaxis]
         inner[np.diag_indices_from(inner)] += 1
         root = np.linalg.cholesky(inner)
@@ -72,7 +72,8 @@ class _FullNormal:
 
     @functools.cached_property
     def _inverse_root(self):
-        return _inverse_of_triangular(self._root)
+        # The root itself, as large again, is not needed any more.
+        return _inverse_of_triangular(self.__dict__.pop("_root"))
 
 
 def _inverse_of_triangular(root):

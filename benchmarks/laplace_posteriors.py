@@ -157,7 +157,10 @@ def main():
         ours = [sys.executable, __file__, "--images", str(options.images)]
         in_process(ours, "keras_curvature", weights, structure)
         if options.peer_python and structure != "low_rank":
-            peer = [options.peer_python, str(HERE / "_torch_laplace.py")]
+            peer = [
+                options.peer_python,
+                str(HERE / "_torch_laplace_posteriors.py"),
+            ]
             in_process(peer, "laplace-torch", weights, structure)
 
 
