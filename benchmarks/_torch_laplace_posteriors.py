@@ -1,4 +1,4 @@
-"""One case of laplace_posteriors.py by laplace-torch 0.3, in an interpreter with torch.
+"""One case of laplace_posteriors.py, by laplace-torch 0.3 and torch.
 
     pip install torch==2.13.0 torchmetrics scipy tqdm opt-einsum einops
     pip install --no-deps laplace-torch==0.3 curvlinops-for-pytorch==3.0.1 \
