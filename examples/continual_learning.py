@@ -156,7 +156,7 @@ def draw(axes, tables, ceiling):
 def main():
     options = arguments(
         __doc__.splitlines()[0],
-        seeds=(3, "of weights and of the split"),
+        seeds=(2, "of weights and of the split"),
         epochs=(10, "of each task"),
     ).parse_args()
     seeds = range(options.seeds)
