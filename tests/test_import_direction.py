@@ -32,7 +32,14 @@ ALLOWED = {
         "losses",
         "operators",
     },
-    "training": {"autodiff", "linalg", "losses", "operators", "optimizers"},
+    "training": {
+        "autodiff",
+        "linalg",
+        "losses",
+        "operators",
+        "optimizers",
+        "uncertainty",
+    },
     "plots": {"diagnostics", "layers", "linalg", "operators", "uncertainty"},
     "callbacks": {
         "autodiff",

@@ -25,6 +25,14 @@ class BlockCurvature:
         """B·u for tensors in the shapes of the outputs."""
         return [p(v) for p, v in zip(self._products, vectors, strict=True)]
 
+    def eigenvectors(self):
+        """B = Σ λ·v·vᵀ: v `(batch, outputs, outputs)`, λ `(batch, outputs)`.
+
+        Row k of v is the vector number k.
+        """
+        values, vectors = tf.linalg.eigh(self._blocks())
+        return tf.linalg.matrix_transpose(vectors), values
+
     def squares(self, jacobians):
         """The diagonal of Σ Jᵀ·B·J over the samples.
 
@@ -109,6 +117,10 @@ class ScoreCurvature:
             tf.einsum("bk,bk...->b...", tf.cast(shares, s.dtype), s)
             for s in self._scores
         ]
+
+    def eigenvectors(self):
+        """The scores and, for each, 1: see `BlockCurvature`."""
+        return self.rows, tf.ones_like(self.rows[..., 0])
 
     def squares(self, jacobians):
         """The diagonal of Σ Jᵀ·B·J over the samples.

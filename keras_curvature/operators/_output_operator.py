@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.losses.term import keep_masks
+from keras_curvature.operators._layer_sums import LayerSums, from_grams
 from keras_curvature.operators._model_operator import (
     ModelOperator,
     over_columns,
@@ -13,6 +14,10 @@ from keras_curvature.operators._model_operator import (
 from keras_curvature.operators._sample_diagonal import (
     sample_jacobians,
     samples_at_once,
+)
+from keras_curvature.operators.kronecker.layer_jacobians import (
+    LayerJacobians,
+    UnknownUse,
 )
 
 
@@ -38,11 +43,16 @@ class OutputOperator(ModelOperator):
 
         return self._loss_of(terms, batch, share), [
             over_columns(product, vectors),
-            *self._batch_vectors(terms, linearization),
+            *self._batch_vectors(terms, linearization.vector_jacobian_product),
         ]
 
-    def _batch_vectors(self, terms, linearization):
-        """Further sums of vectors that `_of_sums` needs."""
+    def _batch_vectors(self, terms, pull):
+        """Further sums of vectors that `_of_sums` needs.
+
+        Args:
+            terms: List of the terms of the batch.
+            pull: Callable that maps cotangents of their outputs to Jᵀ·them.
+        """
         return []
 
     def _linearized(self, batch, share):
@@ -69,14 +79,19 @@ class OutputOperator(ModelOperator):
     def diagonal(self, block_size=64):
         """The exact diagonal, of shape `(n,)`.
 
-        From the Jacobian of each sample where the model has fewer outputs than
-        weights and treats samples alone, and from products otherwise.
+        Where the model has fewer outputs than weights and treats samples
+        alone: from the inputs and signals of its layers if all weights are
+        kernels, biases, scales and tables of such, by as many backward passes
+        as outputs; if not, from the Jacobian of each sample. Otherwise from
+        products.
 
         Args:
             block_size: Int, columns that share a pass over the data where
                 products are taken. Defaults to 64.
         """
-        sums = self._sum_by_samples(self._batch_squares)
+        sums = self._sum_by_layers(self._batch_layer_squares)
+        if sums is None:
+            sums = self._sum_by_samples(self._batch_squares)
         if sums is None:
             return super().diagonal(block_size)
         return self._finite(self._diagonal_of_sums(*sums))
@@ -92,20 +107,41 @@ class OutputOperator(ModelOperator):
             block_size: Int, columns that share a pass over the data where
                 products are taken. Defaults to 64.
         """
-        sums = self._sum_by_samples(self._batch_matrix)
+        sums = self._sum_by_layers(self._batch_layer_grams)
+        if sums is not None:
+            grams, *others = sums
+            sums = from_grams(grams, self.variables), *others
+        else:
+            sums = self._sum_by_samples(self._batch_matrix)
         if sums is None:
             return super().to_dense(block_size)
         return self._finite(self._dense_of_sums(*sums))
 
     def _sum_by_samples(self, function):
         """The sums of a function of Jacobians, or None for products."""
-        if self._model_loss.training:
-            return None
-        at_once = samples_at_once(self._passes.survey, self.shape[0])
+        at_once = self._at_once()
         if at_once is None:
             return None
-        *sums, difference = self._sum(function, at_once=at_once)
-        # Or the model mixes samples.
+        return self._agreeing(self._sum(function, at_once=at_once))
+
+    def _sum_by_layers(self, function):
+        """The sums of a function of layers, or None where it has none."""
+        if self._at_once() is None:
+            return None
+        try:
+            return self._agreeing(self._sum(function))
+        except UnknownUse:
+            return None
+
+    def _at_once(self):
+        """For how many samples Jacobians are held, or None for products."""
+        if self._model_loss.training:
+            return None
+        return samples_at_once(self._passes.survey, self.shape[0])
+
+    def _agreeing(self, sums):
+        """The sums but for the last, or None where the model mixes samples."""
+        *sums, difference = sums
         return sums if float(difference) <= self._rounding else None
 
     def _finite(self, result):
@@ -125,6 +161,32 @@ class OutputOperator(ModelOperator):
             return curvature.matrix(tf.concat(jacobians, 2))
 
         return self._of_jacobians(batch, share, matrix)
+
+    def _batch_layer_squares(self, batch, share):
+        return self._of_layers(
+            batch, share, lambda sums: self.flatten(sums.squares())
+        )
+
+    def _batch_layer_grams(self, batch, share):
+        def grams(sums):
+            return tf.cast(sums.grams(), self.dtype)
+
+        return self._of_layers(batch, share, grams)
+
+    def _of_layers(self, batch, share, function):
+        """The loss, and a function of `LayerSums`, of a batch."""
+        # Without a tape, which would put other operations in the graph.
+        predicted = self._model_loss.outputs(batch[0])
+        terms = self._model_loss.parts(batch, predicted, share)
+        outputs = [term.output for term in terms]
+        terms = [detached(term) for term in terms]
+        layers = LayerJacobians(outputs, self.variables)
+        sums = LayerSums(layers, self._output_curvature(terms, share))
+        return self._loss_of(terms, batch, share), [
+            function(sums),
+            *self._batch_vectors(terms, layers.gradients),
+            layers.disagreement(),
+        ]
 
     def _of_jacobians(self, batch, share, function):
         """The loss, and a function of curvature and Jacobians, of a batch."""
@@ -146,7 +208,7 @@ class OutputOperator(ModelOperator):
         jacobians = [tf.cast(j, self.dtype) for j in jacobians]
         return self._loss_of(terms, batch, share), [
             function(curvature, jacobians),
-            *self._batch_vectors(terms, linearization),
+            *self._batch_vectors(terms, linearization.vector_jacobian_product),
             difference,
         ]
 

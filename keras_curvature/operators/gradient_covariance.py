@@ -54,11 +54,10 @@ class GradientCovariance(OutputOperator):
             ]
         )
 
-    def _batch_vectors(self, terms, linearization):
+    def _batch_vectors(self, terms, pull):
         if not self.centered:
             return []
-        gradients = observed_gradients(terms)
-        return [self.flatten(linearization.vector_jacobian_product(gradients))]
+        return [self.flatten(pull(observed_gradients(terms)))]
 
     def _product_of_sums(self, vectors, product, gradient=None):
         if gradient is None:

@@ -36,6 +36,11 @@ class SolveRun:
         self._first_step_seconds = 0.0
         self._logs = {}
 
+    @property
+    def data(self):
+        """`(x, y, sample_weight)` of tensors, those of the last draw."""
+        return self._data
+
     def result(self, max_steps, steps_per_epoch):
         """Trains, and returns the `SolveResult`."""
         began = time.perf_counter()

@@ -1,12 +1,22 @@
 """Training a compiled model by a solver, at the speed of its steps."""
 
+import dataclasses
+
 import keras
 
-from keras_curvature._checks import checked_choice, checked_integer
+from keras_curvature._checks import (
+    checked_choice,
+    checked_flag,
+    checked_integer,
+)
 from keras_curvature.optimizers.solver import Solver
 from keras_curvature.training._resampling import Resampling
 from keras_curvature.training._solve_run import SolveRun
 from keras_curvature.training._whole_batch import whole_batch
+from keras_curvature.uncertainty.parameter_covariance import (
+    parameter_covariance,
+    refuse_other_losses,
+)
 
 
 def solve(
@@ -21,6 +31,7 @@ def solve(
     callbacks=None,
     resample=None,
     resample_period=100,
+    errors=False,
     verbose="auto",
 ):
     """Trains a compiled model by its solver, on the whole data as one batch.
@@ -77,6 +88,10 @@ def solve(
             run has converged, which then goes on until it converges on two
             draws in succession. Defaults to None, the same data throughout.
         resample_period: Int ≥ 1, steps between two draws. Defaults to 100.
+        errors: Bool, whether the result has the standard errors of the weights
+            as `result.errors`, for a fit by the mean squared error: see
+            `keras_curvature.uncertainty.parameter_covariance`, which also
+            knows further options. Defaults to `False`.
         verbose: 0 for silence, 1 for a progress bar, 2 for one line an epoch.
             Defaults to `"auto"`, which is 1.
 
@@ -176,14 +191,22 @@ def solve(
         if not isinstance(validation_data, (tuple, list)):
             validation_data = (validation_data,)
         validation_data = whole_batch(*validation_data)
-    return SolveRun(
+    if checked_flag("errors", errors):
+        # Before the model is trained for them.
+        refuse_other_losses(model)
+    run = SolveRun(
         model,
         data,
         validation_data,
         callbacks,
         resampling=Resampling(resample, resample_period),
         verbose=1 if verbose == "auto" else int(verbose),
-    ).result(max_steps, min(steps_per_epoch, max_steps))
+    )
+    result = run.result(max_steps, min(steps_per_epoch, max_steps))
+    if not errors:
+        return result
+    found = parameter_covariance(model, *run.data)
+    return dataclasses.replace(result, errors=found)
 
 
 def _refuse_missing_targets(model, y):

@@ -44,6 +44,8 @@ class SolveResult:
             traces and compiles.
         history: Dict from names to lists with one entry an epoch, as that of
             `keras.callbacks.History`.
+        errors: `keras_curvature.uncertainty.ParameterErrors` where they were
+            asked for, else None.
 
     Example:
 
@@ -73,6 +75,7 @@ class SolveResult:
     seconds: float
     first_step_seconds: float
     history: dict = dataclasses.field(repr=False)
+    errors: object = dataclasses.field(default=None, repr=False)
 
     @property
     def converged(self):
@@ -87,6 +90,7 @@ class SolveResult:
         return _SENTENCES[self.status]
 
     def __str__(self):
+        errors = [] if self.errors is None else ["", str(self.errors)]
         return "\n".join(
             [
                 f"{self.optimizer}: {self.reason}",
@@ -96,6 +100,7 @@ class SolveResult:
                 f"  gradient norm  {self.gradient_norm:.2e}",
                 f"  seconds        {self.seconds:.2f}, the first step "
                 f"{self.first_step_seconds:.2f}",
+                *errors,
             ]
         )
 

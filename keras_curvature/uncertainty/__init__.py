@@ -6,6 +6,9 @@ from keras_curvature.uncertainty.calibration import (
     negative_log_likelihood,
     reliability,
 )
+from keras_curvature.uncertainty.elastic_weight_consolidation import (
+    ElasticWeightConsolidation,
+)
 from keras_curvature.uncertainty.influence import influence, self_influence
 from keras_curvature.uncertainty.laplace import Laplace
 from keras_curvature.uncertainty.parameter_covariance import (
@@ -15,6 +18,7 @@ from keras_curvature.uncertainty.parameter_errors import ParameterErrors
 from keras_curvature.uncertainty.prediction import Prediction
 
 __all__ = [
+    "ElasticWeightConsolidation",
     "Laplace",
     "ParameterErrors",
     "Prediction",

@@ -60,3 +60,26 @@ def refuse_sample_weights(x):
             "Received: a data set with sample weights. Leave them out, and "
             "repeat samples that count more."
         )
+
+
+def refuse_other_shapes(model, x):
+    """Raises for inputs of other shapes than those the model was fitted to."""
+    expected = [tuple(t.shape) for t in getattr(model, "inputs", None) or ()]
+    received = [np.shape(a) for a in keras.tree.flatten(x)]
+    if not expected or (
+        len(expected) == len(received) and all(map(_fits, received, expected))
+    ):
+        return
+    raise ValueError(
+        f"`x` must have the shapes that it had at fit(): {expected}, with "
+        f"None for the samples. Received: {received}."
+    )
+
+
+def _fits(shape, expected):
+    # Keras adds an axis of one feature where it is missing.
+    if len(shape) == len(expected) - 1 and expected[-1] == 1:
+        shape = (*shape, 1)
+    return len(shape) == len(expected) and all(
+        size in (None, own) for own, size in zip(shape, expected, strict=True)
+    )

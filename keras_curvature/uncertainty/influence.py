@@ -11,6 +11,7 @@ from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.uncertainty._fit import fit
 from keras_curvature.uncertainty._likelihoods import summed_loss
 from keras_curvature.uncertainty._posteriors import STRUCTURES
+from keras_curvature.uncertainty._rows import DenseRows
 from keras_curvature.uncertainty._sample_gradients import sample_gradients
 
 
@@ -180,7 +181,7 @@ def self_influence(
     normal = found.structure.at(scale, np.full(len(found.values), damping))
     return np.concatenate(
         [
-            normal.covariance(rows[:, np.newaxis])[:, 0, 0]
+            normal.covariance(DenseRows(rows[:, np.newaxis]))[:, 0, 0]
             for rows in sample_gradients(model, loss, x, y, found.variables)
         ]
     )

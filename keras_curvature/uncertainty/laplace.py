@@ -5,25 +5,21 @@ import numpy as np
 from keras_curvature._checks import (
     checked_choice,
     checked_integer,
-    checked_number,
 )
 from keras_curvature.uncertainty._arguments import (
-    groups_of,
     layers_of,
-    precision_of,
     refuse_sample_weights,
 )
-from keras_curvature.uncertainty._evidence import Evidence, maximize_evidence
 from keras_curvature.uncertainty._fit import fit
 from keras_curvature.uncertainty._likelihoods import Categorical, summed_loss
-from keras_curvature.uncertainty._linearized import Linearized
 from keras_curvature.uncertainty._links import LINKS
 from keras_curvature.uncertainty._posteriors import STRUCTURES
-from keras_curvature.uncertainty._storage import load_fit, save_fit
+from keras_curvature.uncertainty._storage import load_fit
+from keras_curvature.uncertainty._tunable import TunableLaplace
 from keras_curvature.uncertainty.prediction import Prediction
 
 
-class Laplace:
+class Laplace(TunableLaplace):
     """A normal distribution of the weights around those of a trained model.
 
         p(w | data) ≈ N(w*, P⁻¹),  P = H + diag(prior_precision)
@@ -106,14 +102,11 @@ class Laplace:
         noise=1.0,
         rank=20,
     ):
-        self.model = model
-        self.structure = checked_choice("structure", structure, STRUCTURES)
+        checked_choice("structure", structure, STRUCTURES)
+        super().__init__(model, structure, prior_precision, noise)
         self._loss = summed_loss(model)
         self._layers = layers_of(model, weights)
         self._rank = checked_integer("rank", rank, 1)
-        self._given_precision = prior_precision
-        self._noise = checked_number("noise", noise, above=0)
-        self._fit = None
 
     def fit(self, x, y=None, *, batch_size=256, verbose=0):
         """Takes the curvature at the weights that the model has now.
@@ -145,28 +138,6 @@ class Laplace:
         )
         return self
 
-    @property
-    def variables(self):
-        return self._fitted.variables
-
-    @property
-    def prior_precision(self):
-        return self._fitted and self._precision
-
-    @prior_precision.setter
-    def prior_precision(self, value):
-        self._precision = precision_of(value, self._fitted.variables)
-        self._evidence = None
-
-    @property
-    def noise(self):
-        return self._noise
-
-    @noise.setter
-    def noise(self, value):
-        self._noise = checked_number("noise", value, above=0)
-        self._evidence = None
-
     def log_marginal_likelihood(self):
         """log p(data), the evidence, a float.
 
@@ -175,32 +146,6 @@ class Laplace:
         with D = diag(prior_precision).
         """
         return self._now.log_marginal_likelihood()
-
-    def tune(self, *, per_layer=False, max_iterations=200, tolerance=1e-4):
-        """Sets prior precision and noise by maximizing the evidence.
-
-        By MacKay's fixed point: δ = γ/‖w‖² and noise² = Σr²/(N − Σγ), with
-        the numbers γ of weights that the data determine.
-
-        Args:
-            per_layer: Bool, one precision for each layer instead of one for
-                all. Defaults to `False`.
-            max_iterations: Int. Defaults to 200.
-            tolerance: Float, the relative change at which it ends. Defaults
-                to 1e-4.
-
-        Returns:
-            The log marginal likelihood that was reached.
-        """
-        self.prior_precision, self.noise = maximize_evidence(
-            self._fitted,
-            self._precision,
-            self._noise,
-            groups_of(self.variables, per_layer),
-            checked_integer("max_iterations", max_iterations, 1),
-            checked_number("tolerance", tolerance, above=0),
-        )
-        return self.log_marginal_likelihood()
 
     def predict(self, x, *, link="probit", samples=1000, seed=0):
         """Outputs with what the weights leave open.
@@ -220,8 +165,8 @@ class Laplace:
         checked_integer("samples", samples, 1)
         normal = self._now.normal
         parts = [
-            (mean, normal.covariance(jacobian))
-            for mean, jacobian in self._linearized.parts(x)
+            (mean, normal.covariance(rows))
+            for mean, rows in self._linearized.parts(x)
         ]
         mean, covariance = map(np.concatenate, zip(*parts, strict=True))
         likelihood = self._fitted.likelihood
@@ -251,25 +196,10 @@ class Laplace:
         drawn = self._now.normal.samples(normals)
         return np.concatenate(
             [
-                mean + np.einsum("bmn,sn->sbm", jacobian, drawn)
-                for mean, jacobian in self._linearized.parts(x)
+                mean + rows.times(drawn.T).transpose(2, 0, 1)
+                for mean, rows in self._linearized.parts(x)
             ],
             axis=1,
-        )
-
-    def save(self, path):
-        """Writes all but the model to an `.npz` file.
-
-        Args:
-            path: String or path, beside the `.keras` file of the model.
-        """
-        settings = {"structure": self.structure, "noise": self._noise}
-        save_fit(
-            path,
-            self._fitted,
-            self.model,
-            settings,
-            prior_precision=self._precision,
         )
 
     @classmethod
@@ -290,26 +220,3 @@ class Laplace:
         )
         self._take(loaded)
         return self
-
-    def _take(self, new):
-        self._fit = new
-        self._linearized = Linearized(self.model, new)
-        self.prior_precision = self._given_precision
-
-    @property
-    def _fitted(self):
-        """The `Fit`."""
-        if self._fit is None:
-            raise ValueError(
-                "A posterior needs data first. Received: a call before "
-                "fit(x, y)."
-            )
-        return self._fit
-
-    @property
-    def _now(self):
-        """The `Evidence` for the prior and the noise of now."""
-        self._fitted.refuse_moved()
-        if self._evidence is None:
-            self._evidence = Evidence(self._fit, self._precision, self._noise)
-        return self._evidence

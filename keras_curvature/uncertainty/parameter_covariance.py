@@ -94,10 +94,10 @@ def parameter_covariance(
 
     References:
         Bates, Watts, 1988, "Nonlinear Regression Analysis and Its
-        Applications", sections 1.3, 2.1 and 2.2.
+        Applications", chapters 1 and 2.
     """
     checked_flag("absolute_errors", absolute_errors)
-    _refuse_other_losses(model)
+    refuse_other_losses(model)
     data = (x, y, sample_weight)
     fit = _Fit(model, data, layers, batch_size=batch_size, verbose=verbose)
     if absolute_errors and fit.noise_unit is None:
@@ -110,13 +110,7 @@ def parameter_covariance(
     root, unseen, basis = fit.square_root()
     freedom = fit.factor.rows - root.shape[1]
     if freedom < 1 and not absolute_errors:
-        raise ValueError(
-            "There must be more targets than fitted weights, or nothing is "
-            f"left to estimate their errors from. Received: {fit.factor.rows} "
-            f"targets with a weight, and {root.shape[1]} weights. Give more "
-            "data or freeze weights; with known errors of the targets, pass "
-            "sample_weight=1/σ² and absolute_errors=True."
-        )
+        raise _error_of_few_targets(fit.factor.rows, root.shape[1])
     _warn_off_minimum(fit, basis, freedom)
     undetermined = tuple(in_words(direction, names) for direction in unseen)
     _warn_undetermined(undetermined)
@@ -134,6 +128,16 @@ def parameter_covariance(
         at_bound=fit.held,
         model=model,
         layers=layers,
+    )
+
+
+def _error_of_few_targets(targets, weights):
+    return ValueError(
+        "There must be more targets than fitted weights, or nothing is left "
+        f"to estimate their errors from. Received: {targets} targets with a "
+        f"weight, and {weights} weights. Give more data or freeze weights; "
+        "with known errors of the targets, pass sample_weight=1/σ² and "
+        "absolute_errors=True."
     )
 
 
@@ -202,7 +206,8 @@ def _names(model, variables):
     return names
 
 
-def _refuse_other_losses(model):
+def refuse_other_losses(model):
+    """Raises for a model that is not trained by its mean squared error."""
     for loss in keras.tree.flatten(getattr(model, "loss", None)):
         found = getattr(keras.losses.get(loss), "fn", keras.losses.get(loss))
         if loss is not None and found is not keras.losses.mean_squared_error:

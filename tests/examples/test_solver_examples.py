@@ -137,3 +137,24 @@ def test_wrong_labels_come_first(tmp_path):
     # Of all wrong labels, in the first 15 % of the images.
     assert int(row[2]) >= 80
     check_plot(tmp_path / "mislabeled.png")
+
+
+def test_consolidated_weights_remember_more_than_fine_tuned_ones(tmp_path):
+    printed = run(
+        "continual_learning.py",
+        "--seeds=1",
+        "--epochs=5",
+        f"--plots={tmp_path}",
+    )
+    check_plot(tmp_path / "continual_learning.png")
+    means = {
+        name: float(mean)
+        for name, mean in re.findall(
+            r"^(fine-tuning|EWC, \w+|jointly \(ceiling\)) +(\S+)%",
+            printed,
+            re.M,
+        )
+    }
+    assert len(means) == 4
+    plain = means.pop("fine-tuning")
+    assert all(mean > plain for mean in means.values())

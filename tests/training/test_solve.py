@@ -350,3 +350,23 @@ def test_fit_takes_point_sets_too(float64):
         verbose=0,
     )
     np.testing.assert_allclose(model.k.numpy(), 2, rtol=1e-2)
+
+
+def test_errors_are_those_of_the_straight_line(float64):
+    noisy = Y + np.where(np.arange(20) % 3 == 0, 0.1, -0.05)[:, None]
+    model = line(LevenbergMarquardt())
+    result = solve(model, X + 0.5, noisy, errors=True, verbose=0)
+    rows = np.concatenate([X + 0.5, np.ones_like(X)], 1)
+    fitted, (squares,), *_ = np.linalg.lstsq(rows, noisy)
+    expected = np.linalg.inv(rows.T @ rows) * squares / 18
+    np.testing.assert_allclose(result.errors.covariance, expected, rtol=1e-8)
+    np.testing.assert_allclose(result.errors.estimates, fitted[:, 0], rtol=1e-8)
+    assert str(result.errors) in str(result)
+
+
+def test_errors_of_another_loss_are_refused_before_training():
+    model = line(LBFGS(), loss="mae")
+    before = weights(model)
+    with pytest.raises(ValueError, match="mean squared error"):
+        solve(model, X, Y, errors=True, verbose=0)
+    np.testing.assert_array_equal(weights(model), before)

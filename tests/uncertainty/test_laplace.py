@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import stats
 
 from keras_curvature.uncertainty import Laplace
+from keras_curvature.uncertainty._rows import DenseRows
 
 PRIOR, NOISE = 0.7, 0.4
 
@@ -132,7 +133,7 @@ def test_kronecker_products_are_one_distribution(classifier):
     model, x, labels = classifier
     normal = Laplace(model, structure="kron").fit(x, labels)._now.normal
     units = np.eye(sum(w.size for w in model.get_weights()))
-    inverse = normal.covariance(units[np.newaxis])[0]
+    inverse = normal.covariance(DenseRows(units[np.newaxis]))[0]
     root = normal.samples(units)
     np.testing.assert_allclose(root.T @ root, inverse, atol=1e-12)
     np.testing.assert_allclose(normal.variances, np.diag(inverse))
@@ -202,6 +203,30 @@ def test_tuned_numbers_maximize_the_evidence(per_layer, float64, rng):
     slopes = [evidence(np.ones(4), f) - reached for f in (1.001, 1 / 1.001)]
     assert abs(slopes[0] - slopes[1]) < 1e-6
     assert max(slopes) < 0
+
+
+@pytest.mark.parametrize("per_layer", [False, True], ids=["one", "layers"])
+def test_validation_finds_the_best_of_the_grid(per_layer, classifier, rng):
+    model, x, labels = classifier
+    new, grid = rng.normal(size=(15, 2)), [0.01, 1.0, 100.0]
+    truth = rng.integers(0, 3, 15)
+    laplace = Laplace(model, structure="diagonal").fit(x, labels)
+    reached = laplace.tune_by_validation(
+        new, truth, per_layer=per_layer, precisions=grid
+    )
+    chosen = laplace.prior_precision
+
+    def score(precision):
+        laplace.prior_precision = list(precision)
+        p = laplace.predict(new).probabilities[np.arange(15), truth]
+        return -np.log(p).mean()
+
+    np.testing.assert_allclose(score(chosen), reached, rtol=1e-12)
+    others = [np.full(4, value) for value in grid]
+    if per_layer:
+        others += [np.where(np.arange(4) < 2, chosen, v) for v in grid]
+    assert min(map(score, others)) >= reached * (1 - 1e-12)
+    assert len(set(chosen)) <= (2 if per_layer else 1)
 
 
 def test_links_come_to_the_integral_over_the_logit(float64, rng):
@@ -308,7 +333,29 @@ def mistaken(case, model, x, labels):
         laplace = Laplace(model).fit(x, labels)
         model.layers[0].bias.assign_add(np.ones(3))
         return laplace.predict(x)
+    elif case == "shape":
+        return Laplace(model).fit(x, labels).predict(x[:, :1])
+    elif case == "random":
+        model = keras.Sequential(
+            [keras.Input((2,)), Noise(), keras.layers.Dense(2)]
+        )
+        model.compile(loss="mse")
+        return Laplace(model).fit(x, x)
+    elif case == "precisions":
+        fitted = Laplace(model, structure="diagonal").fit(x, labels)
+        return fitted.tune_by_validation(x, labels, precisions=[1.0, -1.0])
     return Laplace(model).fit(x, labels)
+
+
+class Noise(keras.layers.Layer):
+    """Adds noise whatever the mode, as for Monte Carlo dropout."""
+
+    def __init__(self):
+        super().__init__(name="noise")
+        self.seeds = keras.random.SeedGenerator(0)
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.seeds)
 
 
 @pytest.mark.parametrize(
@@ -324,6 +371,9 @@ def mistaken(case, model, x, labels):
         ("sample weights", "sample weights"),
         ("activity", "regularizers"),
         ("moved", "other weights"),
+        ("shape", r"\(20, 1\)"),
+        ("random", "random numbers drawn in noise"),
+        ("precisions", "precisions"),
     ],
 )
 def test_mistakes_are_named(case, message, classifier):

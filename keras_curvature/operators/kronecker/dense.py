@@ -1,5 +1,7 @@
 """Matrix products: Dense on any rank, and most of EinsumDense."""
 
+import math
+
 import tensorflow as tf
 
 from keras_curvature.operators.kronecker.layer_use import LayerUse, as_rows
@@ -35,6 +37,11 @@ class MatrixProduct(LayerUse):
             rows,
             _before_flattening(rows, shape[0]),
         )
+
+    @property
+    def positions(self):
+        between = self._batch_of.shape[1:-1]
+        return None if None in between else math.prod(between)
 
     def inputs(self):
         rows = tf.ensure_shape(

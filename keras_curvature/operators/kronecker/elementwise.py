@@ -21,6 +21,11 @@ class ElementwiseUse(LayerUse):
         super().__init__(layout.vector(), output)
         self._weight_shape = weight_shape
 
+    @property
+    def positions(self):
+        # Their derivatives add up, as all have the input 1.
+        return 1
+
     def inputs(self):
         return tf.ones((tf.shape(self.output)[0], 1, 1, 1), self.output.dtype)
 

@@ -1,5 +1,7 @@
 """What a Kronecker factor must know of one use of a layer's weight."""
 
+import math
+
 import tensorflow as tf
 
 
@@ -28,6 +30,15 @@ class LayerUse:
     @classmethod
     def match(cls, use, forward):
         raise NotImplementedError
+
+    @property
+    def positions(self):
+        """How many positions of a sample share the weight, None if unknown."""
+        shape = self.output.shape
+        if shape.rank is None or None in shape[1:]:
+            return None
+        groups, _, outputs = self.layout.viewed_shape
+        return math.prod(shape[1:]) // (groups * outputs)
 
     def inputs(self):
         """The inputs, of shape `(batch, positions, groups, inputs)`."""

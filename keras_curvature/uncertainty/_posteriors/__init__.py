@@ -8,7 +8,7 @@ gives with `at(scale, prior)` the distribution with the precision
     P = scale·G + diag(prior)
 
 whose `log_determinant` is that of P, `variances` the diagonal of P⁻¹ and
-`covariance(rows)` the blocks J·P⁻¹·Jᵀ of rows of Jacobians.
+`covariance(rows)` the blocks J·P⁻¹·Jᵀ of `_rows` of Jacobians.
 """
 
 from keras_curvature.uncertainty._posteriors.diagonal import Diagonal

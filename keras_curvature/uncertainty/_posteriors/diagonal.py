@@ -35,8 +35,8 @@ class _DiagonalNormal:
         self.variances = 1 / precision
 
     def covariance(self, rows):
-        """J·P⁻¹·Jᵀ for each J of an array of shape (batch, m, n)."""
-        return (rows * self.variances) @ rows.transpose(0, 2, 1)
+        """J·P⁻¹·Jᵀ of each sample, `(batch, m, m)`, of `DenseRows` or such."""
+        return rows.quadratic(self.variances)
 
     def samples(self, normals):
         """P^(−½)·z for each row z of standard normal numbers."""

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_curvature.operators.kronecker import KroneckerFactored
 from keras_curvature.operators.kronecker.spectrum import spectrum_of
+from keras_curvature.uncertainty._rows import turned
 
 
 class Kron:
@@ -83,27 +84,27 @@ class _KronNormal:
     def variances(self):
         variances = np.empty(self._size)
         for left, right, eigenvalues, places in self._blocks:
-            back = _turned(1 / eigenvalues, _transposed(left) ** 2, right**2)
+            back = turned(
+                1 / eigenvalues, _transposed(left) ** 2, _transposed(right) ** 2
+            )
             variances[places] = back
         return variances
 
     def covariance(self, rows):
-        """J·P⁻¹·Jᵀ for each J of an array of shape (batch, m, n)."""
-        total = 0.0
-        for left, right, eigenvalues, places in self._blocks:
-            turned = _turned(rows[..., places], left, _transposed(right))
-            turned = (turned / np.sqrt(eigenvalues)).reshape(
-                *rows.shape[:2], -1
-            )
-            total = total + turned @ turned.transpose(0, 2, 1)
-        return total
+        """J·P⁻¹·Jᵀ of each sample, `(batch, m, m)`, of `DenseRows` or such."""
+        return sum(
+            rows.at(places).turned(left, right).quadratic(1 / eigenvalues)
+            for left, right, eigenvalues, places in self._blocks
+        )
 
     def samples(self, normals):
         """P^(−½)·z for each row z of standard normal numbers."""
         drawn = np.empty_like(normals)
         for left, right, eigenvalues, places in self._blocks:
             scaled = normals[..., places] / np.sqrt(eigenvalues)
-            drawn[..., places] = _turned(scaled, _transposed(left), right)
+            drawn[..., places] = turned(
+                scaled, _transposed(left), _transposed(right)
+            )
         return drawn
 
 
@@ -121,15 +122,6 @@ def _kernel_and_bias(block):
 def _part(factor, rows):
     """Some rows, and columns, of a factor or of its diagonal."""
     return factor[:, rows, rows] if factor.shape.rank == 3 else factor[:, rows]
-
-
-def _turned(matrices, left, right):
-    """leftᵀ·matrix·rightᵀ for each group; of diagonal factors nothing."""
-    if left.ndim == 3:
-        matrices = np.swapaxes(left, 1, 2) @ matrices
-    if right.ndim == 3:
-        matrices = matrices @ np.swapaxes(right, 1, 2)
-    return matrices
 
 
 def _transposed(factor):

@@ -58,11 +58,10 @@ class _LowRankNormal:
         return self._lengths**2 * left
 
     def covariance(self, rows):
-        """J·P⁻¹·Jᵀ for each J of an array of shape (batch, m, n)."""
-        scaled = rows * self._lengths
-        seen = scaled @ self._basis
+        """J·P⁻¹·Jᵀ of each sample, `(batch, m, m)`, of `DenseRows` or such."""
+        seen = rows.times(self._lengths[:, np.newaxis] * self._basis)
         shares = self._squares / (1 + self._squares)
-        return scaled @ scaled.transpose(0, 2, 1) - (
+        return rows.quadratic(self._lengths**2) - (
             (seen * shares) @ seen.transpose(0, 2, 1)
         )
 
