@@ -70,13 +70,13 @@ class LevenbergMarquardt(LeastSquaresSolver):
         a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
 
     with y″ the second derivative of the outputs y along d. A step with
-    ‖D·a‖ > 0.5·‖D·d‖ is not taken, and the radius does not grow to where the
-    next one would not be, as ‖D·a‖ goes with the square of ‖D·d‖. Fits take
-    about half as many steps; on networks the loss is often lower by orders of
-    magnitude after as many. The model is differentiated three times more for
-    each trial and needs exact second derivatives. By default (`"auto"`) steps
-    are straight where some layer has none, with mini-batches, and from 4,096
-    weights.
+    ‖D·a‖ > 0.5·‖D·d‖ (0.75 from 17 weights) is not taken, and the radius does
+    not grow to where the next one would not be, as ‖D·a‖ goes with ‖D·d‖².
+    Fits take about half as many steps; on networks the loss is often lower by
+    orders of magnitude after as many. The model is differentiated three times
+    more for each trial and needs exact second derivatives. By default
+    (`"auto"`) steps are straight where some layer has none, with mini-batches,
+    and from 4,096 weights.
 
     With the whole data as one batch `keras_curvature.solve` takes these steps
     without Keras's epoch around each, which costs ten of them on small models.
@@ -90,11 +90,12 @@ class LevenbergMarquardt(LeastSquaresSolver):
             A. `"auto"`: QR up to 16 weights, dual from 256 weights where
             there are fewer residuals, else Cholesky. Defaults to `"auto"`.
         scaling: The diagonal of D. `"marquardt"`: the largest recent norm of
-            each column of A, `n ← max(0.9·n, ‖A_j‖)`: steps do not depend on
-            the units of the weights, nor for long on a start whose columns
-            were longer by orders of magnitude, where Moré's maximum over all
-            steps creeps. `"identity"`: D = I, for weights of like units.
-            `"root"`: √n, between the two. Defaults to `"marquardt"`.
+            each column of A, `n ← max(0.9·n, ‖A_j‖)` (0.99 from 17 weights):
+            steps do not depend on the units of the weights, nor for long on a
+            start whose columns were longer by orders of magnitude, where
+            Moré's maximum over all steps creeps. `"identity"`: D = I, for
+            weights of like units. `"root"`: √n, between the two. Defaults to
+            `"marquardt"`.
         geodesic_acceleration: Bool or `"auto"`, whether steps are bent, see
             above. `True` raises an error where they cannot be. Defaults to
             `"auto"`.

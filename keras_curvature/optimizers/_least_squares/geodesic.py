@@ -4,13 +4,14 @@ import tensorflow as tf
 
 from keras_curvature.autodiff import SecondDerivativeError
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
+from keras_curvature.optimizers._least_squares.scaling import FEW_WEIGHTS
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 
 # The longest acceleration, relative to the step. Where the second order is as
 # long as the first, the series is not to be trusted. Transtrum and Sethna
-# recommend 0.75. With that some first steps, whose radius is a guess, still
-# leap into another valley, so that where a run ends depends on the guess.
-_LONGEST = 0.5
+# recommend 0.75. With that some first steps of curve fits, whose radius is a
+# guess, still leap into another valley: where a run ends depends on the guess.
+_LONGEST_OF_FEW, _LONGEST = 0.5, 0.75
 # How near to that the next step may come. Its acceleration, relative to it, is
 # in proportion to its length while the way goes on as it did.
 _NEAREST = 0.8
@@ -59,6 +60,9 @@ def geodesic_acceleration(
         term = second_order_term(objective, variables, step, slice_size)
         return -0.5 * factor.solve(tf.cast(term, z.dtype) / scaling)
 
+    is_small = objective.weights.shape[0] <= FEW_WEIGHTS
+    limit = _LONGEST_OF_FEW if is_small else _LONGEST
+
     def acceleration(factor, scaling, predicted):
         z = factor.step
         unlimited = tf.constant(objective.weights.dtype.max, z.dtype)
@@ -74,11 +78,11 @@ def geodesic_acceleration(
         rounding = tf.cast(objective.rounding, predicted.dtype)
         is_bent = tf.math.is_finite(length) & (predicted > rounding)
         half = tf.where(is_bent, half, tf.zeros_like(half))
-        is_trusted = ~is_bent | (length <= _LONGEST * step)
+        is_trusted = ~is_bent | (length <= limit * step)
         # Apart from 0, so that it may be divided by.
         has_bend = is_bent & (length > 1e-6 * step)
         bend = tf.where(has_bend, length, tf.ones_like(length))
-        longest = _NEAREST * _LONGEST * step**2 / bend
+        longest = _NEAREST * limit * step**2 / bend
         return half, is_trusted, tf.where(has_bend, longest, unlimited)
 
     return acceleration

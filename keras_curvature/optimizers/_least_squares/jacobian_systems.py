@@ -8,10 +8,9 @@ from keras_curvature.linalg import (
     NormalEquations,
     StackedQR,
 )
+from keras_curvature.optimizers._least_squares.scaling import FEW_WEIGHTS
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 
-# Up to so many weights QR costs little beside the rest of a step.
-_QR_WEIGHTS = 16
 # Below so many, the size of the matrix to factorize matters little, nor that
 # it is made in float64.
 _DUAL_WEIGHTS = 256
@@ -28,7 +27,8 @@ def by_numbers(objective, step):
         step: Callable that maps `"cholesky"`, `"qr"` or `"dual"` to tensors.
     """
     size = objective.weights.shape[0]
-    if size <= _QR_WEIGHTS:
+    # Of so few QR costs little beside the rest of a step.
+    if size <= FEW_WEIGHTS:
         return step("qr")
     # A penalty adds a row for each weight.
     if size < _DUAL_WEIGHTS or objective.penalty is not None:
