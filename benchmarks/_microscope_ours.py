@@ -28,14 +28,15 @@ def hessian(path, dtype, batch_size):
 
 
 def eigenvalues(operator, settings):
-    if operator.dtype == tf.float32:
-        pairs = linalg.eigenpairs(operator, k=5)
-    else:
-        pairs = linalg.eigenpairs(operator, k=5, tolerance=1e-8)
+    # A reference is float64.
+    tolerance = None if operator.dtype == tf.float32 else 1e-8
+    pairs = linalg.eigenpairs(
+        operator, k=5, which="magnitude", tolerance=tolerance
+    )
     if not pairs.converged.all():
         raise ValueError(f"residuals of {pairs.residuals}")
-    values = np.sort(pairs.values)[::-1]
-    return {"result": values.tolist(), "products": pairs.products}
+    values = sorted(pairs.values.tolist(), key=abs, reverse=True)
+    return {"result": values, "products": pairs.products}
 
 
 def trace(operator, settings):
@@ -55,7 +56,7 @@ def density(operator, settings):
     found = linalg.spectral_density(
         operator, steps=settings["steps"], runs=settings["runs"]
     )
-    return {"result": [float(found.nodes.max())]}
+    return {"result": [max(found.nodes.ravel().tolist(), key=abs)]}
 
 
 TASKS = {f.__name__: f for f in (eigenvalues, trace, density)}

@@ -48,7 +48,7 @@ class Curvlinops:
         values = eigsh(
             self._operator.to_scipy(),
             k=5,
-            which="LA",
+            which="LM",
             return_eigenvectors=False,
             tol=self._settings["tolerance"],
         )
@@ -100,7 +100,7 @@ class PyHessian:
         nodes, _ = self._hessian.density(
             iter=self._settings["steps"], n_v=self._settings["runs"]
         )
-        return [float(np.max(nodes))]
+        return [float(max(np.ravel(nodes), key=abs))]
 
 
 def main():
