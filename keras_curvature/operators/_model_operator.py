@@ -122,8 +122,10 @@ class ModelOperator(CurvatureOperator):
         return other
 
     def _refuse_overflow(self, product, vectors):
-        # The sum is finite wherever the entries are, but for an overflow.
-        if np.isfinite(product.numpy().sum()) or _is_finite(product):
+        # Squares add up to a finite number where the entries are finite, but
+        # for an overflow, and faster than anything else looks at each.
+        entries = product.numpy()
+        if np.isfinite(np.vdot(entries, entries)) or _is_finite(product):
             return
         if not _is_finite(vectors):
             what = "the vector that was multiplied is"
