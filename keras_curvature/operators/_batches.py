@@ -82,6 +82,10 @@ def _of_arrays(data, batch_size):
     size = lengths[0]
 
     def batches():
+        if size <= batch_size:
+            # A slice of a whole tensor takes longer than all else here.
+            yield data
+            return
         for start in range(0, size, batch_size):
             rows = slice(start, start + batch_size)
             yield tf.nest.map_structure(

@@ -39,7 +39,7 @@ class CompiledFunction:
         # tf.function has no signature for None, so it is given what is there.
         present = [spec is not None for spec in signature]
         self._signature = signature
-        self._compiled = tf.function(
+        traced = tf.function(
             # TensorFlow counts the traces of all functions with the same code
             # and would warn of the fifth operator; a partial has none.
             functools.partial(self._call, arguments, present),
@@ -47,6 +47,9 @@ class CompiledFunction:
             jit_compile=self._jit_compile,
             autograph=False,
         )
+        # A tf.function looks for the trace in each call, which takes as long
+        # as all else of that call.
+        self._compiled = traced.get_concrete_function()
 
     def _call(self, structure, present, flat):
         flat = iter(flat)

@@ -1,19 +1,16 @@
 """A curvature matrix of a model over a data set."""
 
 import copy
+import functools
 
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_flag
 from keras_curvature.autodiff.variables import variable_name
-from keras_curvature.operators._batches import Batches
-from keras_curvature.operators._compiled import CompiledFunction
 from keras_curvature.operators._flat import FlatVectors
-from keras_curvature.operators._layers import weights_of_layers
 from keras_curvature.operators._model_loss import ModelLoss
-from keras_curvature.operators._passes import Passes
-from keras_curvature.operators._refusals import refuse_narrow, refuse_unsuited
+from keras_curvature.operators._opened import opened
 from keras_curvature.operators.curvature_operator import CurvatureOperator
 
 
@@ -40,20 +37,20 @@ class ModelOperator(CurvatureOperator):
         jit_compile=False,
         verbose=0,
     ):
-        batches = Batches(x, y, sample_weight, batch_size)
-        super().__init__(chosen_variables(model, batches, layers))
-        self.model = model
-        self._jit_compile = checked_flag("jit_compile", jit_compile)
-        self._model_loss = ModelLoss(
+        variables, self._passes = opened(
             model,
-            loss,
-            loss_weights,
-            checked_flag("training", training),
-            self.dtype,
+            (x, y, sample_weight),
+            functools.partial(ModelLoss, model, loss, loss_weights),
+            layers=layers,
+            training=training,
+            batch_size=batch_size,
+            verbose=verbose,
+            ordered=self._is_ordered(),
         )
-        self._passes = Passes(
-            self._model_loss, batches, bool(verbose), self._is_ordered()
-        )
+        super().__init__(variables)
+        self.model = model
+        self._model_loss = self._passes.model_loss
+        self._jit_compile = checked_flag("jit_compile", jit_compile)
         self._compiled = {}
 
     def _is_ordered(self):
@@ -106,7 +103,9 @@ class ModelOperator(CurvatureOperator):
     def _compiled_method(self, function):
         name = function.__name__
         if name not in self._compiled:
-            self._compiled[name] = CompiledFunction(function, self._jit_compile)
+            self._compiled[name] = self._passes.compiled(
+                function, self._jit_compile
+            )
         return self._compiled[name]
 
     @property
@@ -123,8 +122,10 @@ class ModelOperator(CurvatureOperator):
         return other
 
     def _refuse_overflow(self, product, vectors):
-        # The sum is finite wherever the entries are, but for an overflow.
-        if np.isfinite(product.numpy().sum()) or _is_finite(product):
+        # Squares add up to a finite number where the entries are finite, but
+        # for an overflow, and faster than anything else looks at each.
+        entries = product.numpy()
+        if np.isfinite(np.vdot(entries, entries)) or _is_finite(product):
             return
         if not _is_finite(vectors):
             what = "the vector that was multiplied is"
@@ -162,19 +163,3 @@ def over_columns(product, vectors):
         return product(vectors)
     columns = tf.map_fn(product, tf.transpose(vectors), parallel_iterations=1)
     return tf.transpose(columns)
-
-
-def chosen_variables(model, batches, layers):
-    """The weights of the layers, all if None, of a model that is then built.
-
-    Args:
-        model: `keras.Model`.
-        batches: `Batches`, to build it with.
-        layers: None, string or list of strings: see `weights_of_layers`.
-    """
-    refuse_unsuited(model)
-    if not model.built:
-        model(next(iter(batches))[0])
-    variables = model.trainable_variables
-    refuse_narrow(model)
-    return [variables[k] for k in weights_of_layers(variables, layers)]

@@ -6,6 +6,12 @@ import tensorflow as tf
 
 from keras_curvature.operators._compiled import CompiledFunction
 from keras_curvature.operators._model_loss import Share
+from keras_curvature.operators._refusals import refuse_xla
+from keras_curvature.operators._replicated import (
+    ReplicatedFunction,
+    rows_of,
+    rows_of_replicas,
+)
 from keras_curvature.operators._survey import (
     RandomStates,
     Surveyor,
@@ -22,18 +28,23 @@ class Passes:
     the loss; each later pass must come to the same loss.
 
     Args:
-        model_loss: `ModelLoss`.
-        batches: `Batches`.
+        model_loss: `ModelLoss`, kept as an attribute.
+        batches: `Batches`, kept as an attribute.
         verbose: Bool, whether to show the progress.
         ordered: Bool, whether the samples must come in the same order in each
             pass. Defaults to False.
+        strategy: `tf.distribute.MirroredStrategy` over whose replicas each
+            batch is split, or None for one device. Defaults to None.
     """
 
-    def __init__(self, model_loss, batches, verbose, ordered=False):
-        self._model_loss = model_loss
-        self._batches = batches
+    def __init__(
+        self, model_loss, batches, verbose, ordered=False, strategy=None
+    ):
+        self.model_loss = model_loss
+        self.batches = batches
         self._verbose = verbose
         self._ordered = ordered
+        self._strategy = strategy
         self._order = None
         self._surveyor = Surveyor(model_loss)
         self._survey_batch = CompiledFunction(self._surveyor.of_batch, False)
@@ -49,22 +60,32 @@ class Passes:
     @property
     def loss(self):
         """The loss at the weights that the model has now, a float."""
-        if self.survey.weights != checksums(self._model_loss.model):
+        if self.survey.weights != checksums(self.model_loss.model):
             self._survey = self._make_survey()
         return self._survey.loss
+
+    def compiled(self, function, jit_compile=False):
+        """A function of a batch, for `sum` and `each`.
+
+        Args:
+            function: Callable of `(batch, share, *tensors)` that returns the
+                part of the batch in the loss and a list of tensors.
+            jit_compile: Bool. Defaults to False.
+        """
+        refuse_xla(self._strategy, jit_compile)
+        return ReplicatedFunction(function, jit_compile, self._strategy)
 
     def sum(self, function, *tensors, at_once=None):
         """The sum of what a function returns for the batches.
 
         Args:
-            function: `CompiledFunction` of `(batch, share, *tensors)` that
-                returns the part of the batch in the loss and a list of
-                tensors.
+            function: What `compiled` returns.
             *tensors: Tensors, the same for all batches.
             at_once: Int, the most samples of a batch, or None.
         """
         totals = None
-        for results in self.each(function, lambda *_: tensors, at_once):
+        every = self._each(function, lambda *_: tensors, at_once, summed=True)
+        for results in every:
             totals = (
                 results
                 if totals is None
@@ -73,7 +94,7 @@ class Passes:
         return totals
 
     def each(self, function, tensors_for, at_once=None):
-        """What a function returns for each of the batches.
+        """What a function returns for each of the batches or their parts.
 
         Args:
             function: As for `sum`.
@@ -81,35 +102,42 @@ class Passes:
                 in a batch to the tensors for it.
             at_once: Int, the most samples of a batch, or None.
         """
-        survey = self.survey
+        return self._each(function, tensors_for, at_once, summed=False)
+
+    def _each(self, function, tensors_for, at_once, summed):
+        strategy, survey = self._strategy, self.survey
+        if strategy is not None and not survey.by_samples:
+            raise ValueError(_NOT_TO_BE_SPLIT)
         loss, before, order = 0.0, 0, 0.0
-        with unchanged_state(self._model_loss.model):
+        with unchanged_state(self.model_loss.model):
             for batch in _in_parts(self._with_progress(), at_once):
-                share = Share(
-                    survey.divisors,
-                    survey.samples,
-                    tf.constant(before, tf.int64),
-                )
-                size = _size(batch)
-                part, results = function(
-                    batch, share, *tensors_for(before, size)
-                )
-                loss += float(part)
-                if self._ordered:
-                    order += order_of(batch, before)
-                before += size
-                yield results
+                parts = []
+                for part in rows_of_replicas(batch, _size(batch), strategy):
+                    size = _size(part)
+                    tensors = tensors_for(before, size)
+                    parts.append((part, self._share(before), *tensors))
+                    if self._ordered:
+                        order += order_of(part, before)
+                    before += size
+                for part_of_loss, results in function(parts, summed):
+                    loss += float(part_of_loss)
+                    yield results
         self._refuse_change(loss)
         if self._ordered:
             self._refuse_other_order(order)
 
+    def _share(self, before):
+        survey = self._survey
+        before = tf.constant(before, tf.int64)
+        return Share(survey.divisors, survey.samples, before)
+
     def _make_survey(self):
-        model = self._model_loss.model
+        model = self.model_loss.model
         with unchanged_state(model):
             states = RandomStates(model)
 
             def results():
-                for number, batch in enumerate(self._batches):
+                for number, batch in enumerate(self.batches):
                     result = self._survey_batch(batch)
                     states.refuse_draws()
                     if number == 0:
@@ -129,14 +157,14 @@ class Passes:
 
     def _with_progress(self):
         if not self._verbose:
-            yield from self._batches
+            yield from self.batches
             return
-        bar = keras.utils.Progbar(self._batches.count, unit_name="batch")
+        bar = keras.utils.Progbar(self.batches.count, unit_name="batch")
         number = 0
-        for number, batch in enumerate(self._batches, start=1):
+        for number, batch in enumerate(self.batches, start=1):
             yield batch
-            bar.update(number, finalize=number == self._batches.count)
-        if self._batches.count is None:
+            bar.update(number, finalize=number == self.batches.count)
+        if self.batches.count is None:
             bar.update(number, finalize=True)
 
     def _refuse_change(self, loss):
@@ -144,7 +172,7 @@ class Passes:
         if self._is_same(loss):
             return
         before = self._survey.weights
-        if checksums(self._model_loss.model) != before:
+        if checksums(self.model_loss.model) != before:
             # The weights are others by now, as after a training.
             self._survey = self._make_survey()
             if self._is_same(loss):
@@ -177,7 +205,15 @@ _CHANGED = (
     "A curvature operator needs data and a model that are the same in each "
     "pass over the data. Received: a loss of {:.9g} in one pass and {:.9g} in "
     "another. Look for random layers or augmentation, a generator that runs "
-    "out, or a data set that changes."
+    "out, or a data set that changes; on several replicas also for layers "
+    "that mix the samples of a batch."
+)
+
+_NOT_TO_BE_SPLIT = (
+    "`loss` must give a value for each sample on several replicas, which have "
+    "parts of a batch each. Received: a loss that averages or adds up the "
+    "samples itself. Write the loss so that it reduces the last axis only, or "
+    "load the model outside of the strategy."
 )
 
 
@@ -193,7 +229,4 @@ def _in_parts(batches, at_once):
             yield batch
             continue
         for start in range(0, size, at_once):
-            rows = slice(start, start + at_once)
-            yield tf.nest.map_structure(
-                lambda t, rows=rows: None if t is None else t[rows], batch
-            )
+            yield rows_of(batch, slice(start, start + at_once))

@@ -5,21 +5,73 @@ import tensorflow as tf
 
 
 def refuse_unsuited(model):
-    """Raises for what is no model, and for models on several replicas."""
+    """Raises for what is no model."""
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"`model` must be a keras.Model. Received: {type(model).__name__}."
         )
-    strategies = [tf.distribute.get_strategy()]
-    if model.distribute_strategy is not None:
-        strategies.append(model.distribute_strategy)
-    replicas = max(s.num_replicas_in_sync for s in strategies)
-    if replicas > 1:
+
+
+def strategy_of(model):
+    """The strategy over whose replicas batches are split, or None.
+
+    Args:
+        model: A built `keras.Model`.
+
+    Raises:
+        ValueError: for strategies that keep no copy of all weights on each
+            device of this process, and under a strategy for a model made
+            outside of it.
+    """
+    # Of a model made outside of any it is the one that is current.
+    strategy = model.distribute_strategy
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return None
+    if not isinstance(strategy, tf.distribute.MirroredStrategy):
         raise ValueError(
-            "A curvature operator computes on one replica. Received: a "
-            f"strategy of tf.distribute with {replicas}. Load the model, or "
-            "a clone with its weights, outside of the strategy."
+            "A curvature operator splits data over the replicas of a "
+            "tf.distribute.MirroredStrategy, or computes on one. Received: a "
+            f"model under {_described(strategy)}. Load the model, or a clone "
+            "with its weights, outside of the strategy."
         )
+    for variable in model.trainable_variables:
+        if not isinstance(variable.value, tf.distribute.DistributedValues):
+            raise ValueError(
+                "`model` must be made in the scope of the strategy that its "
+                f"operator is under. Received: {_described(strategy)}, and "
+                f"{variable.path}, which was made outside. Make or load the "
+                "model in the scope, or the operator outside of it."
+            )
+    return strategy
+
+
+def refuse_training(strategy, training):
+    """Raises where layers could take statistics of a replica's samples."""
+    if strategy is not None and training:
+        raise ValueError(
+            "`training` must be False on several replicas, where layers such "
+            "as BatchNormalization would take the statistics of the samples "
+            f"of one replica. Received: training=True and a model made under "
+            f"{_described(strategy)}. Load the model, or a clone with its "
+            "weights, outside of the strategy."
+        )
+
+
+def refuse_xla(strategy, jit_compile):
+    """Raises for XLA, which reads the weights of the first device alone."""
+    if strategy is not None and jit_compile:
+        raise ValueError(
+            "`jit_compile` must be False on several replicas. Received: "
+            f"jit_compile=True and a model made under {_described(strategy)}. "
+            "Leave it out."
+        )
+
+
+def _described(strategy):
+    return (
+        f"a {type(strategy).__name__} with {strategy.num_replicas_in_sync} "
+        "replicas"
+    )
 
 
 def refuse_narrow(model):

@@ -1,16 +1,14 @@
 """Sums over the batches of a data set, for other rooms."""
 
+import functools
 import math
 
 import tensorflow as tf
 
-from keras_curvature._checks import checked_flag
-from keras_curvature.operators._batches import Batches
 from keras_curvature.operators._compiled import CompiledFunction
 from keras_curvature.operators._flat import FlatVectors
 from keras_curvature.operators._model_loss import ModelLoss, Share
-from keras_curvature.operators._model_operator import chosen_variables
-from keras_curvature.operators._passes import Passes
+from keras_curvature.operators._opened import opened
 from keras_curvature.operators._survey import unchanged_state
 
 
@@ -40,17 +38,16 @@ class DataPass:
         batch_size=256,
         verbose=0,
     ):
-        self._batches = Batches(x, y, sample_weight, batch_size)
-        self.variables = chosen_variables(model, self._batches, None)
-        self.vectors = FlatVectors(self.variables)
-        self.model_loss = ModelLoss(
+        self.variables, self._passes = opened(
             model,
-            loss,
-            loss_weights,
-            checked_flag("training", training),
-            self.vectors.dtype,
+            (x, y, sample_weight),
+            functools.partial(ModelLoss, model, loss, loss_weights),
+            training=training,
+            batch_size=batch_size,
+            verbose=verbose,
         )
-        self._passes = Passes(self.model_loss, self._batches, bool(verbose))
+        self.vectors = FlatVectors(self.variables)
+        self.model_loss = self._passes.model_loss
         self._compiled = {}
         self._compiled_total = CompiledFunction(self.model_loss.total, False)
 
@@ -67,7 +64,7 @@ class DataPass:
                 the part of the batch in the loss and a list of tensors.
         """
         if function not in self._compiled:
-            self._compiled[function] = CompiledFunction(function, False)
+            self._compiled[function] = self._passes.compiled(function)
         return self._passes.sum(self._compiled[function])
 
     def loss(self):
@@ -80,5 +77,5 @@ class DataPass:
         with unchanged_state(self.model_loss.model):
             return math.fsum(
                 float(self._compiled_total(batch, share))
-                for batch in self._batches
+                for batch in self._passes.batches
             )

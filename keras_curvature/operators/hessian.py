@@ -18,6 +18,9 @@ class Hessian(ModelOperator):
     samples of a batch, as BatchNormalization does with `training=True`. Exact
     also where TensorFlow's own second derivatives are wrong.
 
+    Of a model made in the scope of a `tf.distribute.MirroredStrategy`, each
+    replica computes its share of each batch, and the shares are added up.
+
     The operator is that of the weights which the model has when a product is
     taken. A forward pass over the data comes first, to count the samples.
 

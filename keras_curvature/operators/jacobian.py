@@ -1,21 +1,18 @@
 """The Jacobian of a model's outputs over a data set."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_flag, checked_integer
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.losses.term import LossTerm
-from keras_curvature.operators._batches import Batches
-from keras_curvature.operators._compiled import CompiledFunction
 from keras_curvature.operators._flat import FlatVectors, checked_matrix
 from keras_curvature.operators._interfaces import scipy_operator
 from keras_curvature.operators._model_loss import ModelLoss
-from keras_curvature.operators._model_operator import (
-    chosen_variables,
-    over_columns,
-)
-from keras_curvature.operators._passes import Passes
+from keras_curvature.operators._model_operator import over_columns
+from keras_curvature.operators._opened import opened
 
 
 class Jacobian:
@@ -70,18 +67,21 @@ class Jacobian:
         jit_compile=False,
         verbose=0,
     ):
-        batches = Batches(x, None, None, batch_size)
+        self.variables, self._passes = opened(
+            model,
+            (x, None, None),
+            functools.partial(_Outputs, model),
+            layers=layers,
+            training=training,
+            batch_size=batch_size,
+            verbose=verbose,
+            ordered=True,
+        )
         self.model = model
-        self.variables = chosen_variables(model, batches, layers)
         self._vectors = FlatVectors(self.variables)
-        self._outputs = _Outputs(
-            model, checked_flag("training", training), self.dtype
-        )
-        self._passes = Passes(
-            self._outputs, batches, bool(verbose), ordered=True
-        )
+        self._outputs = self._passes.model_loss
         self._push, self._pull = (
-            CompiledFunction(f, checked_flag("jit_compile", jit_compile))
+            self._passes.compiled(f, checked_flag("jit_compile", jit_compile))
             for f in (self._batch_push, self._batch_pull)
         )
 
