@@ -8,21 +8,22 @@ SHELL := bash
 # Relative paths only: make cannot quote a folder with spaces in its name.
 VENV := .venv
 PY := $(VENV)/bin/python
-EXTRAS := examples,test,dev
+EXTRAS := examples,test,dev,docs
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-report lint format clean $(VENV)
+.PHONY: help demo docs test test-fast test-report lint format clean $(VENV)
 
 help:
 	@echo "make demo    two comparisons with tables and plots, and a SavedModel"
 	@echo "make test    run the tests          (make test ARGS='-k sgd')"
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make test-report   look at a report in Chromium, if it is installed"
+	@echo "make docs    build the site; open site/index.html"
 	@echo "make lint    check style            (make format mends it)"
-	@echo "make clean   remove .venv, plots and exported models"
+	@echo "make clean   remove .venv, plots, site and exported models"
 	@echo "Another interpreter than python3: make demo PYTHON=python3.12"
 
 demo: $(VENV)
@@ -37,6 +38,10 @@ test-fast: test
 test-report: $(VENV)
 	@$(PY) tests/report/browser_check.py $(ARGS)
 
+docs: $(VENV)
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet $(ARGS)
+	@echo "Site: site/index.html"
+
 lint: $(VENV)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -46,7 +51,7 @@ format: $(VENV)
 	@$(PY) -m ruff format .
 
 clean:
-	@rm -rf $(VENV) plots saved_models/digits
+	@rm -rf $(VENV) plots site saved_models/digits
 
 # The stamp holds what .venv was made from, so that an interrupted set-up, a
 # new requirement or a moved folder is noticed, and nothing else costs time.

@@ -1,4 +1,4 @@
-"""Every ```python example of public docstrings, README, CONTRIBUTING runs."""
+"""Every ```python example of public docstrings and of pages that teach runs."""
 
 import inspect
 import os
@@ -50,8 +50,13 @@ EXAMPLES = {
     for index, block in enumerate(python_blocks(inspect.getdoc(value)))
 }
 # As a reader pastes them: one after the other, into one session.
-README = (ROOT / "README.md").read_text("utf-8")
-EXAMPLES["README.md"] = "\n".join(python_blocks(README))
+PAGES = ["README.md", "docs/index.md"]
+PAGES += sorted(
+    path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/tutorials/*")
+)
+for page in PAGES:
+    text = (ROOT / page).read_text("utf-8")
+    EXAMPLES[page] = "\n".join(python_blocks(text))
 # Each is a file of its own.
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 for index, block in enumerate(python_blocks(CONTRIBUTING)):
