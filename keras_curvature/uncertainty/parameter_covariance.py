@@ -18,6 +18,8 @@ from keras_curvature.uncertainty.parameter_errors import ParameterErrors
 
 # Of Bates and Watts, who take a fit for converged below it.
 _RELATIVE_OFFSET = 1e-3
+# The most directions that a warning names.
+_MOST_NAMED = 3
 
 
 def parameter_covariance(
@@ -245,10 +247,14 @@ def _warn_off_minimum(fit, basis, freedom):
 
 
 def _warn_undetermined(directions):
-    for direction in directions:
-        warnings.warn(
-            f"The data do not determine the weights along {direction}. The "
-            "covariance is that of the other directions. Fix one of these "
-            "weights, or give data that tell them apart.",
-            stacklevel=3,
-        )
+    if not directions:
+        return
+    shown = "; ".join(directions[:_MOST_NAMED])
+    more = len(directions) - _MOST_NAMED
+    rest = f" and {more} more directions, see `undetermined`" * (more > 0)
+    warnings.warn(
+        f"The data do not determine the weights along {shown}{rest}. The "
+        "covariance is that of the other directions. Fix one of these "
+        "weights, or give data that tell them apart.",
+        stacklevel=3,
+    )

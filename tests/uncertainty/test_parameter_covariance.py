@@ -153,6 +153,20 @@ def test_what_the_data_do_not_determine_is_named(float64, rng):
     assert errors.undetermined[0] in str(errors)
 
 
+def test_many_undetermined_directions_make_one_warning(float64, rng):
+    model = keras.Sequential([keras.Input((9,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    model.set_weights([np.zeros((9, 1)), np.zeros(1)])
+    with pytest.warns(UserWarning, match="directions, see") as warnings:
+        errors = parameter_covariance(
+            model, np.ones((20, 9)), rng.normal(size=(20, 1))
+        )
+    assert len(errors.undetermined) == 9
+    told = [w for w in warnings if "do not determine" in str(w.message)]
+    assert len(told) == 1
+    assert "and 6 more" in str(told[0].message)
+
+
 def test_units_of_a_weight_do_not_make_it_undetermined(float64, rng):
     x = rng.normal(size=(12, 1))
     y = 2 * x + 0.1 * rng.normal(size=(12, 1))
