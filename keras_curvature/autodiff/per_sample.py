@@ -13,7 +13,10 @@ from keras_curvature.autodiff._vectorizing import (
     quiet_attempt,
 )
 from keras_curvature.autodiff.hessian import refuse_unconnected
-from keras_curvature.autodiff.tensorflow_private import operations_within
+from keras_curvature.autodiff.tensorflow_private import (
+    operations_within,
+    shared_matrices_multiply_rows,
+)
 from keras_curvature.autodiff.variables import as_tf_variable
 
 
@@ -82,7 +85,7 @@ def per_sample_jacobian(
         return results
 
     try:
-        with quiet_attempt() as attempt:
+        with quiet_attempt() as attempt, shared_matrices_multiply_rows():
             return _vectorized(vectorizable, inputs)
     except (NotImplementedError, TypeError, ValueError) as error:
         # An operation that TensorFlow cannot vectorize, or vectorizes wrongly,

@@ -8,6 +8,7 @@ only file to mend.
 import ast
 import pathlib
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -71,6 +72,41 @@ def test_the_gradient_of_a_logarithm_says_where_it_comes_from():
         )
 
     gradient(tf.constant(1.0))
+
+
+@pytest.mark.parametrize("adjoint_x", [False, True])
+@pytest.mark.parametrize("adjoint_y", [False, True])
+def test_a_matrix_of_all_samples_multiplies_rows(adjoint_x, adjoint_y, rng):
+    x, y = rng.normal(size=(16, 1, 8, 8)), rng.normal(size=(1, 8, 8))
+    x, y = x.astype("float32"), y.astype("float32")
+
+    @tf.function(autograph=False)
+    def products(x, y):
+        return tf.vectorized_map(
+            lambda sample: tf.matmul(
+                sample, y, adjoint_a=adjoint_x, adjoint_b=adjoint_y
+            ),
+            x,
+        )
+
+    own = tensorflow_private.VECTORIZATIONS["BatchMatMulV2"]
+    with tensorflow_private.shared_matrices_multiply_rows():
+        assert tensorflow_private.VECTORIZATIONS["BatchMatMulV2"] != own
+        found = products(x, y)
+    assert tensorflow_private.VECTORIZATIONS["BatchMatMulV2"] == own
+    expected = np.matmul(
+        x.swapaxes(2, 3) if adjoint_x else x,
+        y.swapaxes(1, 2) if adjoint_y else y,
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    # Products of a shape (samples, 1, m, k) by (1, 1, k, n) are wrong, and
+    # write beyond their memory, by oneDNN 3.7 on some processors.
+    graph = products.get_concrete_function(x, y).graph
+    assert "BatchMatMulV2" not in {
+        operation.type
+        for operation in tensorflow_private.operations_within(graph)
+        if not operation.name.startswith("loop_body/")
+    }
 
 
 def test_no_other_file_names_private_modules():

@@ -24,7 +24,8 @@ class Proposal(typing.NamedTuple):
         damping: λ, 0 where there is none.
         is_trusted: False vetoes the step even if the loss falls. Always True
             where the predicted reduction is below rounding error.
-        longest: The length up to which the next step is likely to be trusted.
+        longest: The length up to which the next step is likely to be trusted,
+            None where that is not known.
     """
 
     step: tf.Tensor
@@ -34,7 +35,7 @@ class Proposal(typing.NamedTuple):
     is_free: tf.Tensor
     damping: tf.Tensor
     is_trusted: tf.Tensor | bool = True
-    longest: tf.Tensor | float = np.inf
+    longest: tf.Tensor | None = None
 
 
 class Trial(typing.NamedTuple):
@@ -158,12 +159,10 @@ def _judge(proposal, objective, before, last):
         tf.maximum(4 * length, proposal.radius),
         updated_radius(proposal.radius, length, ratio, is_free),
     )
-    # The region grows, but not to where the next step would be vetoed.
-    radius = tf.where(
-        is_accepted,
-        tf.minimum(radius, tf.maximum(length, proposal.longest)),
-        radius,
-    )
+    if proposal.longest is not None:
+        # The region grows, but not to where the next step would be vetoed.
+        most = tf.maximum(length, proposal.longest)
+        radius = tf.where(is_accepted, tf.minimum(radius, most), radius)
     return Trial(
         attempts=before.attempts + 1,
         step=proposal.step,
