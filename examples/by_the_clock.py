@@ -148,7 +148,7 @@ def main(argv=None):
     parser.add_argument(
         "--seconds",
         type=float,
-        default=5.0,
+        default=4.0,
         help="of a run on Poisson's equation; the fit gets half of it",
     )
     parser.add_argument(
