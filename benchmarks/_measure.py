@@ -1,7 +1,12 @@
-"""Interleaved timing and JSON lines, for every benchmark here."""
+"""Interleaved timing, memory and JSON lines, for every benchmark here.
+
+By the standard library alone: scripts of the peers use it too.
+"""
 
 import json
+import resource
 import statistics
+import time
 
 
 def interleaved(cases, repeats):
@@ -41,3 +46,33 @@ def print_figure(question, **figures):
         for key, value in figures.items()
     }
     print(json.dumps({"question": question, **rounded}), flush=True)
+
+
+def peak_mebibytes():
+    """The most memory that this process has held, on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fit_and_predict(fit, predict):
+    """Seconds of a fit and of two predictions, and the memory they took."""
+
+    def timed(function):
+        wall, processor = time.perf_counter(), time.process_time()
+        function()
+        return time.perf_counter() - wall, time.process_time() - processor
+
+    before = peak_mebibytes()
+    fitted = timed(fit)
+    after_fit = peak_mebibytes()
+    first, again = timed(predict), timed(predict)
+    return {
+        "fit": fitted[0],
+        "fit_processor": fitted[1],
+        "predict": first[0],
+        "predict_processor": first[1],
+        "again": again[0],
+        "again_processor": again[1],
+        "mebibytes_before": before,
+        "mebibytes_fit": after_fit,
+        "mebibytes": peak_mebibytes(),
+    }

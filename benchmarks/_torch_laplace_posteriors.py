@@ -7,22 +7,11 @@
 
 import argparse
 import json
-import resource
-import time
 
 import numpy as np
 import torch
+from _measure import fit_and_predict
 from laplace import Laplace
-
-
-def peak_mebibytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def timed(function):
-    wall, processor = time.perf_counter(), time.process_time()
-    function()
-    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def main():
@@ -49,26 +38,11 @@ def main():
     )
     data = torch.utils.data.TensorDataset(x, y)
     loader = torch.utils.data.DataLoader(data, batch_size=256)
-    before = peak_mebibytes()
-    fit = timed(lambda: laplace.fit(loader))
-    after_fit = peak_mebibytes()
-    first = timed(lambda: laplace._glm_predictive_distribution(x[:200]))
-    again = timed(lambda: laplace._glm_predictive_distribution(x[:200]))
-    print(
-        json.dumps(
-            {
-                "fit": fit[0],
-                "fit_processor": fit[1],
-                "predict": first[0],
-                "predict_processor": first[1],
-                "again": again[0],
-                "again_processor": again[1],
-                "mebibytes_before": before,
-                "mebibytes_fit": after_fit,
-                "mebibytes": peak_mebibytes(),
-            }
-        )
+    found = fit_and_predict(
+        lambda: laplace.fit(loader),
+        lambda: laplace._glm_predictive_distribution(x[:200]),
     )
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,10 @@ small CNN fitted to so many images from a data set that makes them.
 import argparse
 import json
 import pathlib
-import resource
 import subprocess
 import sys
-import time
 
-from _measure import print_figure
+from _measure import fit_and_predict, print_figure
 
 CASES = [
     ("last_layer", "full"),
@@ -29,17 +27,6 @@ CASES = [
 ]
 HERE = pathlib.Path(__file__).parent
 LIMIT = 300
-
-
-def peak_mebibytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def timed(function):
-    """Wall and processor seconds of a call."""
-    wall, processor = time.perf_counter(), time.process_time()
-    function()
-    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def network(keras):
@@ -101,22 +88,9 @@ def measure(weights, structure, images):
     )
     model.predict(points, verbose=0)
     laplace = Laplace(model, weights=weights, structure=structure)
-    before = peak_mebibytes()
-    fit = timed(lambda: laplace.fit(*data))
-    after_fit = peak_mebibytes()
-    first = timed(lambda: laplace.predict(points))
-    again = timed(lambda: laplace.predict(points))
-    return {
-        "fit": fit[0],
-        "fit_processor": fit[1],
-        "predict": first[0],
-        "predict_processor": first[1],
-        "again": again[0],
-        "again_processor": again[1],
-        "mebibytes_before": before,
-        "mebibytes_fit": after_fit,
-        "mebibytes": peak_mebibytes(),
-    }
+    return fit_and_predict(
+        lambda: laplace.fit(*data), lambda: laplace.predict(points)
+    )
 
 
 def in_process(command, name, weights, structure):

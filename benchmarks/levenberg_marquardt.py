@@ -13,7 +13,6 @@ weights, and the peak memory of each size.
 
 import argparse
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from _measure import (  # noqa: E402
     interleaved,
+    peak_mebibytes,
     print_figure,
     print_ratio,
 )
@@ -204,8 +204,7 @@ def sizes(options):
             seconds["step"],
             seconds["gradient"],
             weights=model.count_params(),
-            peak_mebibytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            / 1024,
+            peak_mebibytes=peak_mebibytes(),
         )
 
 

@@ -10,9 +10,10 @@ would take 3 KB each if all were held.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
+
+from _measure import peak_mebibytes, print_figure
 
 BASE = {"batch_size": 256, "width": 512, "columns": 1, "samples": 2048}
 VARIED = {
@@ -22,16 +23,10 @@ VARIED = {
 }
 
 
-def peak():
-    """MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def child(setting):
     import keras
     import numpy as np
     import tensorflow as tf
-    from _measure import print_figure
 
     from keras_curvature.operators import Hessian
 
@@ -58,7 +53,7 @@ def child(setting):
         data = (tf.data.Dataset.from_generator(batches, output_signature=spec),)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     operator = Hessian(model, *data, loss=loss, batch_size=size)
-    before = peak()
+    before = peak_mebibytes()
     vectors = tf.random.normal((operator.shape[0], setting["columns"]))
     for _ in range(1 if setting["generator"] else 3):
         operator @ vectors
@@ -67,7 +62,7 @@ def child(setting):
         **setting,
         weights=operator.shape[0],
         before_mb=before,
-        peak_mb=peak(),
+        peak_mb=peak_mebibytes(),
     )
 
 

@@ -85,13 +85,6 @@ class Measuring:
             "landscape", 0, lambda: self._line(direction, facts, largest)
         )
         found = self._optional("reliability", 0, self._classification)
-        products = (
-            largest.products
-            + smallest.products
-            + estimate.products
-            + (density.products if density else 0)
-            + (plan.split_products if split else 0)
-        )
         return facts | {
             "largest": largest,
             "smallest": smallest,
@@ -105,7 +98,12 @@ class Measuring:
             "accuracy": found[1] if found else None,
             "missing": self._missing,
             "notes": list(dict.fromkeys(self._notes)),
-            "products": products,
+            "products": sum(
+                part.products
+                for part in (largest, smallest, estimate, density)
+                if part is not None
+            )
+            + (plan.split_products if split else 0),
             "seconds": time.perf_counter() - self._began,
             "seed": seed,
         }
