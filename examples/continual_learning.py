@@ -143,7 +143,9 @@ def draw(axes, tables, ceiling):
             axis=0,
         )
         right.plot(seen, so_far, "o-", color=color, label=name)
-    right.axhline(ceiling, color=GREEN, linestyle="--", label="jointly, all")
+    right.axhline(ceiling, color=GREEN, linestyle="--")
+    # The legend below is that of the left picture.
+    left.plot([], [], "--", color=GREEN, label="jointly, all tasks")
     for axis, title in (
         (left, "the first task, 0 or 1"),
         (right, "all tasks so far"),
