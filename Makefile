@@ -14,11 +14,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-fast test-report lint format clean $(VENV)
+.PHONY: help demo docs test test-sweeps test-fast test-report pytest lint \
+    format clean $(VENV)
 
 help:
 	@echo "make demo    two comparisons with tables and plots, and a SavedModel"
 	@echo "make test    run the tests          (make test ARGS='-k sgd')"
+	@echo "make test-sweeps   all that Keras exports, all of NIST, the examples"
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make test-report   look at a report in Chromium, if it is installed"
 	@echo "make docs    build the site; open site/index.html"
@@ -29,11 +31,18 @@ help:
 demo: $(VENV)
 	@$(PY) examples/demo.py $(ARGS)
 
-test: $(VENV)
-	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+# What is asked for is run, sweeps included.
+test: override ARGS := $(or $(ARGS),-m "not sweep")
+test: pytest
+
+test-sweeps: override ARGS += -m sweep
+test-sweeps: pytest
 
 test-fast: override ARGS += -m "not slow"
-test-fast: test
+test-fast: pytest
+
+pytest: $(VENV)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-report: $(VENV)
 	@$(PY) tests/report/browser_check.py $(ARGS)

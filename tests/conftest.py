@@ -33,25 +33,32 @@ OPTIMIZED_GRAPHS = (
     "tests/optimizers/least_squares/test_options.py",
 )
 
-# What `make test-fast` leaves out: parts of the tests' names. Most of them
-# train a model, of which tracing alone takes half a second and more.
+# What `make test-sweeps` runs and `make test` leaves out: all that Keras and
+# TensorFlow export, all of NIST's problems, whole applications and examples.
+SWEEPS = (
+    "tests/autodiff/test_operations_table.py",
+    "tests/autodiff/test_second_derivatives_models.py",
+    "tests/autodiff/test_second_derivatives_table.py",
+    "tests/examples/",
+    "tests/layers/test_activation_accuracy.py",
+    "tests/optimizers/least_squares/test_nist_strd.py",
+    "tests/uncertainty/test_nist_errors.py",
+)
+
+# What `make test-fast` leaves out besides: parts of the tests' names. Most of
+# them train a model, of which tracing alone takes half a second and more.
 SLOW = (
     "tests/autodiff/test_by_columns.py",
     "tests/autodiff/test_directional.py",
     "tests/autodiff/test_gauss_newton.py",
     "tests/autodiff/test_gradient_graph.py",
     "tests/autodiff/test_hessian.py",
-    "tests/autodiff/test_operations_table.py",
     "tests/autodiff/test_per_sample.py",
     "tests/autodiff/test_repair_scope.py",
     "tests/autodiff/test_repair_under_fit.py",
-    "tests/autodiff/test_second_derivatives_models.py",
-    "tests/autodiff/test_second_derivatives_table.py",
     "tests/callbacks/",
     "tests/diagnostics/test_activation_report.py",
     "tests/diagnostics/test_curvature_split.py",
-    "tests/examples/",
-    "tests/layers/test_activation_accuracy.py",
     "tests/layers/test_activation_contract.py",
     "tests/losses/test_known_loss.py",
     "tests/operators/kronecker/test_kronecker_factored.py",
@@ -70,7 +77,6 @@ SLOW = (
     "tests/optimizers/least_squares/test_geodesic_acceleration.py",
     "tests/optimizers/least_squares/test_jacobian_systems.py",
     "tests/optimizers/least_squares/test_losses.py",
-    "tests/optimizers/least_squares/test_nist_strd.py",
     "tests/optimizers/least_squares/test_options.py",
     "tests/optimizers/least_squares/test_physics_informed.py",
     "tests/optimizers/least_squares/test_point_sets.py",
@@ -97,14 +103,15 @@ SLOW = (
     "tests/training/test_training.py",
     "tests/uncertainty/test_influence.py",
     "tests/uncertainty/test_laplace_peers.py",
-    "tests/uncertainty/test_nist_errors.py",
 )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.nodeid.startswith(SLOW):
+        if item.nodeid.startswith(SWEEPS):
+            item.add_marker(pytest.mark.sweep)
+        if item.nodeid.startswith(SLOW + SWEEPS):
             item.add_marker(pytest.mark.slow)
 
 

@@ -44,9 +44,14 @@ def trained(optimizer, epochs, model=None, data=None, **settings):
 
 
 def full_batch_fit(model, epochs, data=None, **settings):
+    """Each epoch a step; Keras needs longer than that to begin on arrays."""
     x, y = data or curve()
-    settings = {"batch_size": len(x), "shuffle": False} | settings
-    return model.fit(x, y, epochs=epochs, verbose=0, **settings)
+    settings = {"shuffle": False} | settings
+    if "batch_size" in settings:
+        data = (x, y)
+    else:
+        data = (tf.data.Dataset.from_tensors((x, y)),)
+    return model.fit(*data, epochs=epochs, verbose=0, **settings)
 
 
 def weights_of(model):
