@@ -39,6 +39,9 @@ from keras_curvature.optimizers._common.skipping import (
 from keras_curvature.optimizers._kronecker.eigenvalue_correction import (
     EigenvalueCorrection,
 )
+from keras_curvature.optimizers._kronecker.factored_gradient import (
+    FactoredGradient,
+)
 from keras_curvature.optimizers._kronecker.inverse_factors import (
     InverseFactors,
 )
@@ -177,12 +180,8 @@ class KroneckerOptimizer(
             if block.kernel not in places:
                 continue
             own = [places[index] for index in block.indices]
-            dtype = state["inputs"].dtype
-            values = {k: tf.convert_to_tensor(v) for k, v in state.items()}
-            matrix = block.join([tf.cast(grads[i], dtype) for i in own])
-            matrix = self._preconditioner.direction(
-                block, values, matrix, self.damping
-            )
+            gradients = [grads[i] for i in own]
+            matrix = self._direction(block, state, gradients)
             parts = block.split(matrix, variables[own[-1]].shape)
             for place, part in zip(own, parts, strict=True):
                 directions[place] = tf.cast(part, grads[place].dtype)
@@ -190,6 +189,17 @@ class KroneckerOptimizer(
             return directions
         factor = self._shortening(grads, directions, learning_rate)
         return [d * tf.cast(factor, d.dtype) for d in directions]
+
+    def _direction(self, block, state, gradients):
+        """The natural gradient of a block as its matrix."""
+        dtype = state["inputs"].dtype
+        return self._preconditioner.direction(
+            block,
+            {name: tf.convert_to_tensor(v) for name, v in state.items()},
+            block.join([tf.cast(gradient, dtype) for gradient in gradients]),
+            self.damping,
+            FactoredGradient.of(block, gradients),
+        )
 
     def _shortening(self, grads, directions, learning_rate):
         """The factor of all directions that keeps them in the bound."""

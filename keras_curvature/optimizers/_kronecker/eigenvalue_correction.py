@@ -62,9 +62,9 @@ class EigenvalueCorrection(InverseFactors):
             "eigenvalues": tf.where(rate < 1, moments, products),
         }
 
-    def direction(self, block, state, gradient, damping):
+    def direction(self, block, state, gradient, damping, factored=None):
         if not _has_basis(block):
-            return super().direction(block, state, gradient, damping)
+            return super().direction(block, state, gradient, damping, factored)
         left, right = state["basis_inputs"], state["basis_outputs"]
         transposed = tf.linalg.matrix_transpose
         turned = multiply(gradient, transposed(left), right)

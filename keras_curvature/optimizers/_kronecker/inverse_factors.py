@@ -46,8 +46,19 @@ class InverseFactors:
         )
         return {"inverse_inputs": left, "inverse_outputs": right}
 
-    def direction(self, block, state, gradient, damping):
-        """The preconditioned gradient, `(groups, inputs, outputs)`."""
-        return multiply(
-            gradient, state["inverse_inputs"], state["inverse_outputs"]
+    def direction(self, block, state, gradient, damping, factored=None):
+        """The preconditioned gradient, `(groups, inputs, outputs)`.
+
+        Args:
+            block: `Block`.
+            state: Dict of tensors.
+            gradient: Tensor of the same shape.
+            damping: Not used.
+            factored: The `FactoredGradient` of the gradient, or None.
+        """
+        left, right = state["inverse_inputs"], state["inverse_outputs"]
+        if factored is None:
+            return multiply(gradient, left, right)
+        return factored.preconditioned(
+            left, right, lambda: multiply(gradient, left, right)
         )
