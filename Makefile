@@ -22,7 +22,7 @@ help:
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make test-report   look at a report in Chromium, if it is installed"
 	@echo "make docs    build the site; open site/index.html"
-	@echo "make lint    check style            (make format mends it)"
+	@echo "make lint    check style and types  (make format mends style)"
 	@echo "make clean   remove .venv, plots, site and exported models"
 	@echo "Another interpreter than python3: make demo PYTHON=python3.12"
 
@@ -45,6 +45,7 @@ docs: $(VENV)
 lint: $(VENV)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
 
 format: $(VENV)
 	@$(PY) -m ruff check --fix .

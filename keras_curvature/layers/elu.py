@@ -1,5 +1,7 @@
 """The exponential linear unit."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -46,7 +48,7 @@ class ELU(ElementwiseActivation):
       learning by exponential linear units", 2016, arXiv:1511.07289
     """
 
-    def __init__(self, alpha=1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = checked_number("alpha", alpha)
 
@@ -64,5 +66,5 @@ class ELU(ElementwiseActivation):
         negative = times_exp_below_0(self.alpha, x)
         return tf.where(x < 0, negative, tf.zeros_like(x))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}
