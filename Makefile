@@ -8,13 +8,13 @@ SHELL := bash
 # Relative paths only: make cannot quote a folder with spaces in its name.
 VENV := .venv
 PY := $(VENV)/bin/python
-EXTRAS := examples,test,dev,docs
+EXTRAS := examples,test,dev,docs,notebooks
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-fast test-report lint format clean $(VENV)
+.PHONY: help demo docs notebooks test test-fast test-report lint format clean $(VENV)
 
 help:
 	@echo "make demo    two comparisons with tables and plots, and a SavedModel"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make test-report   look at a report in Chromium, if it is installed"
 	@echo "make docs    build the site; open site/index.html"
+	@echo "make notebooks   run three tutorials as notebooks, pictures kept"
 	@echo "make lint    check style and types  (make format mends style)"
 	@echo "make clean   remove .venv, plots, site and exported models"
 	@echo "Another interpreter than python3: make demo PYTHON=python3.12"
@@ -41,6 +42,9 @@ test-report: $(VENV)
 docs: $(VENV)
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet $(ARGS)
 	@echo "Site: site/index.html"
+
+notebooks: $(VENV)
+	@$(PY) docs/tutorials/make_notebooks.py $(ARGS)
 
 lint: $(VENV)
 	@$(PY) -m ruff check .
