@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_number
-from keras_curvature.layers._formulas import times_exp_below_0
+from keras_curvature.layers._formulas import expm1_below_0, times_exp_below_0
 from keras_curvature.layers.elementwise import ElementwiseActivation
 
 
@@ -54,9 +54,7 @@ class ELU(ElementwiseActivation):
 
     def _value(self, x):
         # Not `tf.nn.elu`: its eˣ − 1 has no correct digit at x = −1e-8.
-        return tf.where(
-            x > 0, x, self.alpha * tf.math.expm1(tf.minimum(x, 0.0))
-        )
+        return tf.where(x > 0, x, self.alpha * expm1_below_0(x))
 
     def _first(self, x):
         negative = times_exp_below_0(self.alpha, x)
