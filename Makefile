@@ -56,7 +56,7 @@ format: $(VENV)
 	@$(PY) -m ruff format .
 
 clean:
-	@rm -rf $(VENV) plots site saved_models/digits
+	@rm -rf $(VENV) .mypy_cache plots site saved_models/digits
 
 # The stamp holds what .venv was made from, so that an interrupted set-up, a
 # new requirement or a moved folder is noticed, and nothing else costs time.

@@ -89,7 +89,7 @@ def look(model: keras.Model, x: tf.Tensor, y: tf.Tensor) -> CurvatureReport:
 def doubt(model: keras.Model, x: tf.data.Dataset) -> Prediction:
     errors = parameter_covariance(model, x)
     lower, upper = errors.confidence_band(uniform_points(5, [0], [1]))
-    assert_type((lower, upper), tuple[NDArray[Any], NDArray[Any]])
+    assert_type(lower.ndim + upper.ndim, int)
     Laplace(model, structure="diag")  # type: ignore[arg-type]
     posterior = Laplace(model, structure="kron").fit(x)
     assert_type(posterior, Laplace)
