@@ -8,14 +8,14 @@ SHELL := bash
 # Relative paths only: make cannot quote a folder with spaces in its name.
 VENV := .venv
 PY := $(VENV)/bin/python
-EXTRAS := examples,test,dev,docs
+EXTRAS := examples,test,dev,docs,notebooks
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-sweeps test-fast test-report pytest lint \
-    format clean $(VENV)
+.PHONY: help demo docs notebooks test test-sweeps test-fast test-report pytest \
+    lint format clean $(VENV)
 
 help:
 	@echo "make demo    two comparisons with tables and plots, and a SavedModel"
@@ -24,7 +24,8 @@ help:
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make test-report   look at a report in Chromium, if it is installed"
 	@echo "make docs    build the site; open site/index.html"
-	@echo "make lint    check style            (make format mends it)"
+	@echo "make notebooks   run three tutorials as notebooks, pictures kept"
+	@echo "make lint    check style and types  (make format mends style)"
 	@echo "make clean   remove .venv, plots, site and exported models"
 	@echo "Another interpreter than python3: make demo PYTHON=python3.12"
 
@@ -51,16 +52,20 @@ docs: $(VENV)
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet $(ARGS)
 	@echo "Site: site/index.html"
 
+notebooks: $(VENV)
+	@$(PY) docs/tutorials/make_notebooks.py $(ARGS)
+
 lint: $(VENV)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
 
 format: $(VENV)
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
 clean:
-	@rm -rf $(VENV) plots site saved_models/digits
+	@rm -rf $(VENV) .mypy_cache plots site saved_models/digits
 
 # The stamp holds what .venv was made from, so that an interrupted set-up, a
 # new requirement or a moved folder is noticed, and nothing else costs time.

@@ -52,7 +52,8 @@ EXAMPLES = {
 # As a reader pastes them: one after the other, into one session.
 PAGES = ["README.md", "docs/index.md"]
 PAGES += sorted(
-    path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/tutorials/*")
+    path.relative_to(ROOT).as_posix()
+    for path in ROOT.glob("docs/tutorials/*.md")
 )
 for page in PAGES:
     text = (ROOT / page).read_text("utf-8")

@@ -9,7 +9,14 @@ import keras_curvature
 
 ROOT = pathlib.Path(keras_curvature.__file__).parent
 # What stands beside the rooms, for all of them.
-EVERYWHERE = {"_casting", "_checks", "_derivatives", "_random", "_version"}
+EVERYWHERE = {
+    "_casting",
+    "_checks",
+    "_derivatives",
+    "_random",
+    "_typing",
+    "_version",
+}
 ALLOWED = {
     "constraints": set(),
     "layers": set(),

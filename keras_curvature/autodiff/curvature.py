@@ -1,7 +1,10 @@
 """What an optimizer sees of curvature, whichever way it was recorded."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from keras_curvature._typing import Variables, Vectors
 from keras_curvature.autodiff.variables import (
     as_dense,
     checked_vectors,
@@ -41,7 +44,11 @@ class Curvature:
     ```
     """
 
-    def __init__(self, gradients, variables):
+    def __init__(
+        self,
+        gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+        variables: Variables,
+    ) -> None:
         self.gradients = list(gradients)
         self.variables = list(variables)
         if len(self.gradients) != len(self.variables):
@@ -51,7 +58,9 @@ class Curvature:
                 f"{len(self.variables)} variables."
             )
 
-    def hessian_vector_product(self, vectors):
+    def hessian_vector_product(
+        self, vectors: Vectors
+    ) -> list[tf.Tensor | None]:
         """H·v of the recorded loss.
 
         Args:

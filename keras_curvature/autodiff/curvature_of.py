@@ -1,12 +1,20 @@
 """Which of the two ways gives an optimizer its curvature."""
 
 import contextlib
+from collections.abc import Sequence
 
+import tensorflow as tf
+
+from keras_curvature._typing import Variables
+from keras_curvature.autodiff.curvature import Curvature
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.gradient_graph import GradientGraph
 
 
-def curvature_of(gradients, variables):
+def curvature_of(
+    gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+    variables: Variables,
+) -> Curvature:
     """The curvature of the loss whose gradients an optimizer was given.
 
     Inside a `CurvatureTape` it comes from nested tapes; elsewhere from the

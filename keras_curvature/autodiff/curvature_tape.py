@@ -1,10 +1,15 @@
 """Curvature by nested tapes: the outer tape around a training step."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from keras_curvature._typing import Structure, Variables
 from keras_curvature.autodiff._float16 import scale_for_float16, times
 from keras_curvature.autodiff.curvature import Curvature
 from keras_curvature.autodiff.repairs.context import differentiated_twice
@@ -45,24 +50,24 @@ class CurvatureTape:
 
     _active = threading.local()
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._tape = tf.GradientTape(persistent=True)
         self._recording = False
         self._repairs = contextlib.ExitStack()
         # What keras_curvature.Model tells of its step: a
         # keras_curvature.training.TrainingStep, None in a loop of one's own.
-        self.training_step = None
+        self.training_step: Any = None
         # And a callable that returns the loss scale, where float16 needs one.
-        self.loss_scale = None
+        self.loss_scale: Callable[[], tf.Tensor] | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> CurvatureTape:
         self._repairs.enter_context(differentiated_twice())
         self._tape.__enter__()
         self._recording = True
         self._stack().append(self)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._stack().remove(self)
         self._recording = False
         self._tape.__exit__(*exception)
@@ -75,22 +80,22 @@ class CurvatureTape:
         return cls._active.stack
 
     @classmethod
-    def current(cls):
+    def current(cls) -> CurvatureTape | None:
         """The innermost tape open in this thread, or None."""
         stack = cls._stack()
         return stack[-1] if stack else None
 
     @property
-    def is_recording(self):
+    def is_recording(self) -> bool:
         """Whether operations are being recorded."""
         return self._recording
 
-    def watch(self, variables):
+    def watch(self, variables: Variables) -> None:
         """Records these variables even where they are not trainable."""
         self._tape.watch([as_tf_variable(v) for v in variables])
 
     @contextlib.contextmanager
-    def stop_recording(self):
+    def stop_recording(self) -> Iterator[None]:
         """A context in which operations are not recorded."""
         if not self._recording:
             yield
@@ -102,7 +107,11 @@ class CurvatureTape:
         finally:
             self._recording = True
 
-    def curvature(self, gradients, variables):
+    def curvature(
+        self,
+        gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+        variables: Variables,
+    ) -> Curvature:
         """The `Curvature` of a loss whose gradients were taken under the tape.
 
         Args:
@@ -111,7 +120,9 @@ class CurvatureTape:
         """
         return _RecordedCurvature(self, gradients, variables)
 
-    def differentiate(self, outputs, cotangents, sources):
+    def differentiate(
+        self, outputs: Structure, cotangents: Structure, sources: Structure
+    ) -> Structure:
         """∂ Σ outputs·cotangents / ∂ sources; None where unconnected."""
         # A persistent tape that still records would also record this.
         with self.stop_recording(), differentiated_twice():

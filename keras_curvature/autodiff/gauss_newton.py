@@ -1,13 +1,21 @@
 """Products with the generalized Gauss-Newton matrix."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+from keras_curvature._typing import Structure, Variables, Vectors
 from keras_curvature.autodiff.hessian import refuse_unless_scalar
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.autodiff.repairs.context import differentiated_twice
 
 
-def gauss_newton_vector_product(outputs_fn, loss_fn, variables, vectors):
+def gauss_newton_vector_product(
+    outputs_fn: Callable[[], Structure],
+    loss_fn: Callable[[Structure], tf.Tensor],
+    variables: Variables,
+    vectors: Vectors,
+) -> list[tf.Tensor]:
     """G·v with the generalized Gauss–Newton matrix G = Jᵀ·H_L·J.
 
     J is the Jacobian of the outputs by the variables and H_L the Hessian of

@@ -1,7 +1,10 @@
 """Curvature of an unmodified Keras model, from the graph of its gradients."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from keras_curvature._typing import Variables
 from keras_curvature.autodiff._float16 import scale_for_float16, times
 from keras_curvature.autodiff.curvature import Curvature
 from keras_curvature.autodiff.repairs.context import differentiated_twice
@@ -57,7 +60,11 @@ class GradientGraph(Curvature):
         Computation 6(1), section 3.
     """
 
-    def __init__(self, gradients, variables):
+    def __init__(
+        self,
+        gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+        variables: Variables,
+    ) -> None:
         super().__init__(gradients, variables)
         if any(_is_eager(g) for g in self.gradients if g is not None):
             raise RuntimeError(

@@ -1,12 +1,17 @@
 """Hessian-vector products of a loss function."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+from keras_curvature._typing import Variables, Vectors
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.variables import as_tf_variable, variable_name
 
 
-def hessian_vector_product(loss_fn, variables, vectors):
+def hessian_vector_product(
+    loss_fn: Callable[[], tf.Tensor], variables: Variables, vectors: Vectors
+) -> list[tf.Tensor]:
     """H·v of a scalar function of variables, by nested tapes.
 
         H·v = ∂(gᵀv)/∂w,  g = ∂L/∂w,  H = ∂²L/∂w²

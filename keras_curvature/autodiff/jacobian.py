@@ -1,8 +1,12 @@
 """Products with the Jacobian of a model's outputs."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice
+from keras_curvature._typing import Structure, Variables, Vectors
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.repairs.context import differentiated_twice
 from keras_curvature.autodiff.variables import as_tf_variable, checked_vectors
@@ -41,7 +45,12 @@ class Linearization:
     ```
     """
 
-    def __init__(self, outputs_fn, variables, unconnected_gradients="error"):
+    def __init__(
+        self,
+        outputs_fn: Callable[[], Structure],
+        variables: Variables,
+        unconnected_gradients: Literal["error", "zero"] = "error",
+    ) -> None:
         self._unconnected = checked_choice(
             "unconnected_gradients", unconnected_gradients, ("error", "zero")
         )
@@ -53,7 +62,7 @@ class Linearization:
             self.outputs = outputs_fn()
         self._flat = tf.nest.flatten(self.outputs)
 
-    def vector_jacobian_product(self, cotangents):
+    def vector_jacobian_product(self, cotangents: Structure) -> list[tf.Tensor]:
         """Jᵀ·u, a list of tensors shaped as the variables.
 
         Args:
@@ -61,7 +70,7 @@ class Linearization:
         """
         return self._pull_back(_checked_cotangents(cotangents, self.outputs))
 
-    def jacobian_vector_product(self, vectors):
+    def jacobian_vector_product(self, vectors: Vectors) -> Structure:
         """J·v, tensors in the structure of the outputs.
 
         Args:
@@ -70,7 +79,7 @@ class Linearization:
         """
         return self.pushforward()(vectors)
 
-    def pushforward(self):
+    def pushforward(self) -> Callable[[Vectors], Structure]:
         """A callable v → J·v; its calls share a pass that is the same for all.
 
         Args and Returns of the callable: see `jacobian_vector_product`.
@@ -118,8 +127,11 @@ class Linearization:
 
 
 def jacobian_vector_product(
-    outputs_fn, variables, vectors, unconnected_gradients="error"
-):
+    outputs_fn: Callable[[], Structure],
+    variables: Variables,
+    vectors: Vectors,
+    unconnected_gradients: Literal["error", "zero"] = "error",
+) -> Structure:
     """J·v of the outputs of a function of variables, J = ∂outputs/∂variables.
 
     Args:
@@ -153,8 +165,11 @@ def jacobian_vector_product(
 
 
 def vector_jacobian_product(
-    outputs_fn, variables, cotangents, unconnected_gradients="error"
-):
+    outputs_fn: Callable[[], Structure],
+    variables: Variables,
+    cotangents: Structure,
+    unconnected_gradients: Literal["error", "zero"] = "error",
+) -> list[tf.Tensor]:
     """Jᵀ·u of the outputs of a function of variables.
 
     Args:

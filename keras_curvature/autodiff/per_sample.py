@@ -2,10 +2,13 @@
 
 import functools
 import warnings
+from collections.abc import Callable
+from typing import Literal
 
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice
+from keras_curvature._typing import Structure, Variables
 from keras_curvature.autodiff._by_columns import columns_or_rows
 from keras_curvature.autodiff._vectorizing import (
     is_first_in_trace,
@@ -21,8 +24,11 @@ from keras_curvature.autodiff.variables import as_tf_variable
 
 
 def per_sample_jacobian(
-    outputs_fn, inputs, variables, unconnected_gradients="error"
-):
+    outputs_fn: Callable[[Structure], tf.Tensor],
+    inputs: Structure,
+    variables: Variables,
+    unconnected_gradients: Literal["error", "zero"] = "error",
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """The outputs and, for every sample, their Jacobian by the variables.
 
     The function is differentiated for one sample and vectorized over the

@@ -41,7 +41,8 @@ _DIFFERENTIATING = ("eager/backprop.py", "ops/gradients_impl.py")
 VECTORIZATIONS = pfor._pfor_converter_registry
 _PRODUCT = "BatchMatMulV2"
 _product_of_all = VECTORIZATIONS[_PRODUCT]
-_lock, _users = threading.Lock(), []
+_lock = threading.Lock()
+_users: list[object] = []
 _select_tape_functions = getattr(*TAPE_FUNCTIONS)
 _MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 

@@ -1,7 +1,9 @@
 """The curvature of a model along its training."""
 
 import math
+import os
 import warnings
+from typing import Any
 
 import keras
 
@@ -10,8 +12,11 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import Array, Data
 from keras_curvature.callbacks._measurements import Measurement, Measurements
 from keras_curvature.callbacks._tensorboard import CurvatureWriter
+from keras_curvature.diagnostics.activation_report import ActivationReport
+from keras_curvature.linalg.spectral_density import SpectralDensity
 from keras_curvature.optimizers.solver import Solver
 
 
@@ -101,20 +106,20 @@ class CurvatureMonitor(keras.callbacks.Callback):
 
     def __init__(
         self,
-        x,
-        y=None,
-        sample_weight=None,
+        x: Data,
+        y: Data | None = None,
+        sample_weight: Array | None = None,
         *,
-        every_epochs=None,
-        every_steps=None,
-        probes=20,
-        activations=False,
-        density_steps=0,
-        tolerance=1e-3,
-        log_dir=None,
-        seed=0,
-        **options,
-    ):
+        every_epochs: int | None = None,
+        every_steps: int | None = None,
+        probes: int = 20,
+        activations: bool = False,
+        density_steps: int = 0,
+        tolerance: float = 1e-3,
+        log_dir: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
         super().__init__()
         self._every_epochs, self._every_steps = _schedule(
             every_epochs, every_steps
@@ -133,15 +138,15 @@ class CurvatureMonitor(keras.callbacks.Callback):
             "seed": checked_integer("seed", seed, minimum=0),
         }
         self._log_dir = log_dir
-        self._writer = None
-        self._measurements = None
-        self._names = []
-        self._epoch_numbers = {}
-        self.history = {"step": []}
-        self.reports = []
-        self.densities = []
+        self._writer: CurvatureWriter | None = None
+        self._measurements: Measurements | None = None
+        self._names: list[str] = []
+        self._epoch_numbers: dict[str, float] = {}
+        self.history: dict[str, list[float]] = {"step": []}
+        self.reports: list[ActivationReport] = []
+        self.densities: list[SpectralDensity] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._measurements is None or not self._measurements.fits(
             self.model
         ):
@@ -154,22 +159,28 @@ class CurvatureMonitor(keras.callbacks.Callback):
             # What is refused is to be heard of before the first step.
             self._record(self._measurements.take())
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._epoch_numbers = {}
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self._every_steps is None:
             return
         if self._step - self.history["step"][-1] >= self._every_steps:
             self._measure()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self._every_epochs and (epoch + 1) % self._every_epochs == 0:
             self._measure()
         if logs is not None:
             logs.update(self._epoch_numbers)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._writer is not None:
             self._writer.close()
 

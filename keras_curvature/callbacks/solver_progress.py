@@ -1,5 +1,7 @@
 """A solver in a plain Keras model."""
 
+import keras
+
 from keras_curvature.optimizers.solver import Solver
 from keras_curvature.training.solver_callback import SolverCallback
 
@@ -47,7 +49,7 @@ class SolverProgress(SolverCallback):
     ```
     """
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         if not isinstance(model.optimizer, Solver):
             raise TypeError(

@@ -1,8 +1,12 @@
 """Bounds of each weight."""
 
+from typing import Any
+
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
+from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable(package="keras_curvature")
@@ -34,7 +38,11 @@ class Box(keras.constraints.Constraint):
     ```
     """
 
-    def __init__(self, lower=None, upper=None):
+    def __init__(
+        self,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+    ) -> None:
         self.lower = _checked("lower", lower, -np.inf)
         self.upper = _checked("upper", upper, np.inf)
         if not np.all(self.lower < self.upper):
@@ -44,14 +52,14 @@ class Box(keras.constraints.Constraint):
                 "make it non-trainable."
             )
 
-    def __call__(self, w):
+    def __call__(self, w: keras.Variable) -> tf.Tensor:
         w = ops.convert_to_tensor(w)
         lower, upper = (
             ops.cast(bound, w.dtype) for bound in (self.lower, self.upper)
         )
         return ops.minimum(ops.maximum(w, lower), upper)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"lower": self.lower.tolist(), "upper": self.upper.tolist()}
 
 

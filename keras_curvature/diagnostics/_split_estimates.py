@@ -1,13 +1,15 @@
 """Traces and norms of the parts of a Hessian from shared products."""
 
 import math
+from typing import Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature.linalg import TraceEstimate
 
-PARTS = ("hessian", "gauss_newton", "activations", "rest")
+Part: TypeAlias = Literal["hessian", "gauss_newton", "activations", "rest"]
+PARTS: tuple[Part, ...] = ("hessian", "gauss_newton", "activations", "rest")
 # Vectors that share a pass over the data, and the most bytes of them.
 _AT_ONCE, _BYTES = 64, 2**28
 

@@ -1,11 +1,16 @@
 """What the activations of a model do to its gradient."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import cast
 
+import keras
 import numpy as np
 
 from keras_curvature._checks import checked_number
+from keras_curvature._typing import Array, Data, Loss, LossWeights
 from keras_curvature.diagnostics._activation_sums import SumsOfBatch
 from keras_curvature.diagnostics._activations import activation_sites
 from keras_curvature.diagnostics._notes import notes_on, refuse_without_sites
@@ -42,12 +47,12 @@ class ActivationReport:
     ```
     """
 
-    activations: list
+    activations: list[ActivationStatistics]
     saturation: float
     samples: int
-    notes: list
+    notes: list[str]
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> ActivationStatistics:
         """The `ActivationStatistics` with that name."""
         for activation in self.activations:
             if activation.name == name:
@@ -56,12 +61,14 @@ class ActivationReport:
         raise KeyError(f"{name!r} is none of {', '.join(names)}.")
 
     @property
-    def narrowest(self):
+    def narrowest(self) -> ActivationStatistics | None:
         """The one that passes the smallest share of the gradient, or None."""
         known = [a for a in self.activations if a.passed is not None]
-        return min(known, key=lambda a: a.passed) if known else None
+        return (
+            min(known, key=lambda a: cast(float, a.passed)) if known else None
+        )
 
-    def __str__(self):
+    def __str__(self) -> str:
         header = [
             *("activation", "f", "units", "mean |f′|", "mean |f″|"),
             *("saturated", "dead", "gradient", "passed on", "share"),
@@ -91,18 +98,18 @@ class ActivationReport:
 
 
 def activation_report(
-    model,
-    x,
-    y=None,
-    sample_weight=None,
+    model: keras.Model,
+    x: Data,
+    y: Data | None = None,
+    sample_weight: Array | None = None,
     *,
-    saturation=0.05,
-    loss=None,
-    loss_weights=None,
-    training=False,
-    batch_size=256,
-    verbose=0,
-):
+    saturation: float = 0.05,
+    loss: Loss | None = None,
+    loss_weights: LossWeights | None = None,
+    training: bool = False,
+    batch_size: int = 256,
+    verbose: int = 0,
+) -> ActivationReport:
     """Slope, bend and saturation of each activation of a model.
 
         ∂L/∂z = f′(z) · ∂L/∂f(z)

@@ -53,7 +53,7 @@ class ActivationStatistics:
     passed_norm: float | None
 
     @property
-    def passed(self):
+    def passed(self) -> float | None:
         """‖∂L/∂z‖ / ‖∂L/∂f(z)‖, None where either is unknown or 0."""
         if self.passed_norm is None or not self.gradient_norm:
             return None

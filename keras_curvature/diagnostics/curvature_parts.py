@@ -1,7 +1,12 @@
 """The Hessian as a sum of operators, that of the activations among them."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_curvature._typing import Array, Data
 from keras_curvature.diagnostics._notes import notes_on
 from keras_curvature.diagnostics._without_bends import HessianWithoutBends
 from keras_curvature.operators import CurvatureOperator, GaussNewton, Hessian
@@ -43,7 +48,13 @@ class CurvatureParts(NamedTuple):
     rest: CurvatureOperator
 
 
-def curvature_parts(model, x, y=None, sample_weight=None, **options):
+def curvature_parts(
+    model: keras.Model,
+    x: Data,
+    y: Data | None = None,
+    sample_weight: Array | None = None,
+    **options: Any,
+) -> CurvatureParts:
     """The Hessian of a model over a data set as the sum of three operators.
 
         H = JᵀH_L·J + A + R

@@ -1,10 +1,17 @@
 """How much of the curvature comes from the activations."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
+
+import keras
 
 from keras_curvature._checks import checked_integer
+from keras_curvature._typing import Array, Data
 from keras_curvature.diagnostics._split_estimates import (
     PARTS,
+    Part,
     estimate_parts,
     sum_of,
 )
@@ -13,6 +20,7 @@ from keras_curvature.diagnostics.curvature_parts import (
     notes_of,
     three_operators,
 )
+from keras_curvature.linalg.trace import TraceEstimate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +53,10 @@ class LayerSplit:
 
     name: str
     size: int
-    traces: dict
-    norms: dict
+    traces: dict[str, TraceEstimate]
+    norms: dict[str, TraceEstimate]
 
-    def trace_share(self, part):
+    def trace_share(self, part: Part) -> float | None:
         """tr(part) / tr(H), a float; None where tr(H) is 0.
 
         The shares add up to 1. One below 0 takes curvature away.
@@ -59,7 +67,7 @@ class LayerSplit:
         whole = self.traces["hessian"].value
         return self.traces[part].value / whole if whole else None
 
-    def norm_share(self, part):
+    def norm_share(self, part: Part) -> float | None:
         """‖part‖ / ‖H‖, a float; None where H is 0.
 
         Parts may cancel, so that shares may exceed 1.
@@ -101,11 +109,11 @@ class CurvatureSplit:
     ```
     """
 
-    layers: list
+    layers: list[LayerSplit]
     total: LayerSplit
-    notes: list
+    notes: list[str]
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = ("JᵀH_L·J", "f″", "rest")
         header = (
             *("layer", "weights", "tr H", "±"),
@@ -128,8 +136,15 @@ class CurvatureSplit:
 
 
 def curvature_split(
-    model, x, y=None, sample_weight=None, *, probes=100, seed=0, **options
-):
+    model: keras.Model,
+    x: Data,
+    y: Data | None = None,
+    sample_weight: Array | None = None,
+    *,
+    probes: int = 100,
+    seed: int = 0,
+    **options: Any,
+) -> CurvatureSplit:
     """Trace and Frobenius norm of the parts of the Hessian, by layer.
 
         H = JᵀH_L·J + A + R
@@ -199,7 +214,7 @@ def curvature_split(
     ]
     everything = range(len(hessian.variables))
     size, _, norms = estimate_parts(operators, everything, probes, (seed, 0))
-    traces = {
+    traces: dict[str, TraceEstimate] = {
         part: sum_of([layer.traces[part] for layer in layers]) for part in PARTS
     }
     total = LayerSplit("all", size, traces, norms)

@@ -7,7 +7,9 @@ import tensorflow as tf
 from keras_curvature._checks import checked_integer
 
 
-def filter_normalized_directions(model, *, count=2, seed=0):
+def filter_normalized_directions(
+    model: keras.Model, *, count: int = 2, seed: int = 0
+) -> tf.Tensor:
     """Random directions in which every filter moves by its own length.
 
         d ← d · ‖w‖ / ‖d‖  for the weights w of each filter

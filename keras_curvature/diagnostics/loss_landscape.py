@@ -1,11 +1,15 @@
 """The loss on a line or a plane through the weights."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_integer, checked_number
+from keras_curvature._typing import Array, Data
 from keras_curvature.operators.data_pass import DataPass
 
 
@@ -31,22 +35,22 @@ class LossLandscape(NamedTuple):
     ```
     """
 
-    coordinates: tuple
+    coordinates: tuple[np.ndarray, ...]
     losses: np.ndarray
     loss: float
 
 
 def loss_landscape(
-    model,
-    x,
-    y=None,
-    sample_weight=None,
+    model: keras.Model,
+    x: Data,
+    y: Data | None = None,
+    sample_weight: Array | None = None,
     *,
-    directions,
-    distance=1.0,
-    points=21,
-    **options,
-):
+    directions: Array,
+    distance: float = 1.0,
+    points: int = 21,
+    **options: Any,
+) -> LossLandscape:
     """The loss at w + a·d, or at w + a·d₁ + b·d₂, for a grid of numbers.
 
     Directions may be eigenvectors of the Hessian, along which the loss is

@@ -28,6 +28,16 @@ def times_exp_below_0(factor, x):
     return times_square(factor, tf.exp(0.5 * tf.minimum(x, 0.0)))
 
 
+def expm1_below_0(x):
+    """exp(min(x, 0)) − 1 = 2t / (1 − t) with t = tanh(min(x, 0) / 2).
+
+    As exact as `tf.math.expm1`, which ONNX has no operation for: t ≤ 0, so
+    that nothing cancels.
+    """
+    t = tf.tanh(0.5 * tf.minimum(x, 0.0))
+    return 2.0 * t / (1.0 - t)
+
+
 def zero_everywhere(x):
     """Zeros of the shape of x, connected to x through every derivative."""
     return with_derivative(tf.zeros_like, zero_everywhere)(x)

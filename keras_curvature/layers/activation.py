@@ -1,8 +1,12 @@
 """Any elementwise function as an activation with derivatives."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from keras_curvature._typing import Array
 from keras_curvature.layers._formulas import zero_everywhere
 from keras_curvature.layers.elementwise import ElementwiseActivation
 
@@ -94,20 +98,22 @@ class Activation(ElementwiseActivation):
     ```
     """
 
-    def __init__(self, activation, **kwargs):
+    def __init__(
+        self, activation: str | Callable[[tf.Tensor], tf.Tensor], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
         self._found_elementwise = False
 
-    def call(self, x):
+    def call(self, x: Array) -> tf.Tensor:
         return self._apply(self._floating(x))
 
-    def first_derivative(self, x):
+    def first_derivative(self, x: Array) -> tf.Tensor:
         x = self._floating(x)
         self._require_elementwise(x.dtype)
         return self._first(x)
 
-    def second_derivative(self, x):
+    def second_derivative(self, x: Array) -> tf.Tensor:
         x = self._floating(x)
         self._require_elementwise(x.dtype)
         return self._second(x)
@@ -177,6 +183,6 @@ class Activation(ElementwiseActivation):
         name = getattr(self.activation, "__name__", None)
         return f"activation={name or self.activation!r}"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         activation = keras.activations.serialize(self.activation)
         return {**super().get_config(), "activation": activation}

@@ -1,9 +1,12 @@
 """What every activation layer shares: the chain value → first → second."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_curvature._derivatives import with_derivative
+from keras_curvature._typing import Array
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -56,7 +59,7 @@ class ElementwiseActivation(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         self._casts_input = kwargs.get("dtype") is not None
         # A layer used as `Dense(activation=...)` must not pull the float64 or
         # float16 output of that Dense to its own policy.
@@ -64,32 +67,32 @@ class ElementwiseActivation(keras.layers.Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def call(self, x):
+    def call(self, x: Array) -> tf.Tensor:
         """Returns the activation of x: same shape, same dtype."""
         return with_derivative(
             lambda v: self._rounded_once(self._value, v),
             self.first_derivative,
         )(self._floating(x))
 
-    def first_derivative(self, x):
+    def first_derivative(self, x: Array) -> tf.Tensor:
         """Returns f'(x), elementwise: same shape, same dtype."""
         return with_derivative(
             lambda v: self._rounded_once(self._first, v),
             self.second_derivative,
         )(self._floating(x))
 
-    def second_derivative(self, x):
+    def second_derivative(self, x: Array) -> tf.Tensor:
         """Returns f''(x), elementwise: same shape, same dtype."""
         return self._rounded_once(self._second, self._floating(x))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
         dtype = self.compute_dtype if self._casts_input else x.dtype
         return keras.KerasTensor(x.shape, dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         if not self._casts_input:
             del config["dtype"]

@@ -1,10 +1,12 @@
 """The exponential linear unit."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_number
-from keras_curvature.layers._formulas import times_exp_below_0
+from keras_curvature.layers._formulas import expm1_below_0, times_exp_below_0
 from keras_curvature.layers.elementwise import ElementwiseActivation
 
 
@@ -46,15 +48,13 @@ class ELU(ElementwiseActivation):
       learning by exponential linear units", 2016, arXiv:1511.07289
     """
 
-    def __init__(self, alpha=1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = checked_number("alpha", alpha)
 
     def _value(self, x):
         # Not `tf.nn.elu`: its eˣ − 1 has no correct digit at x = −1e-8.
-        return tf.where(
-            x > 0, x, self.alpha * tf.math.expm1(tf.minimum(x, 0.0))
-        )
+        return tf.where(x > 0, x, self.alpha * expm1_below_0(x))
 
     def _first(self, x):
         negative = times_exp_below_0(self.alpha, x)
@@ -64,5 +64,5 @@ class ELU(ElementwiseActivation):
         negative = times_exp_below_0(self.alpha, x)
         return tf.where(x < 0, negative, tf.zeros_like(x))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}

@@ -7,6 +7,7 @@ is even. The exponents are compensated, so each dtype needs no wider one.
 """
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -191,7 +192,7 @@ class GELU(ElementwiseActivation):
       erfc x in 0 ≤ x < ∞", Mathematics of Computation 36, 1981
     """
 
-    def __init__(self, approximate=False, **kwargs):
+    def __init__(self, approximate: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(approximate, bool):
             raise ValueError(
@@ -211,5 +212,5 @@ class GELU(ElementwiseActivation):
     def _second(self, x):
         return self._form.curvature(tf.minimum(magnitude(x), _FAR))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "approximate": self.approximate}

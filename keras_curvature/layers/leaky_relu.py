@@ -1,5 +1,7 @@
 """The rectified linear unit with a slope on the negative side."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -41,7 +43,7 @@ class LeakyReLU(ElementwiseActivation):
     ```
     """
 
-    def __init__(self, negative_slope=0.3, **kwargs):
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = checked_number("negative_slope", negative_slope)
 
@@ -58,5 +60,5 @@ class LeakyReLU(ElementwiseActivation):
     def _second(self, x):
         return zero_everywhere(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negative_slope": self.negative_slope}

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_curvature._typing import Array
 from keras_curvature.layers._formulas import zero_everywhere
 from keras_curvature.layers.elementwise import ElementwiseActivation
 
@@ -36,7 +37,7 @@ class ReLU(ElementwiseActivation):
     ```
     """
 
-    def call(self, x):
+    def call(self, x: Array) -> tf.Tensor:
         # TensorFlow's own gradients are exact to every order, and fused.
         return tf.nn.relu(self._floating(x))
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_curvature.layers._formulas import times_exp_below_0
+from keras_curvature.layers._formulas import expm1_below_0, times_exp_below_0
 from keras_curvature.layers.elementwise import ElementwiseActivation
 
 # The fixed point (mean 0, variance 1) of Klambauer et al., equation 14.
@@ -47,7 +47,7 @@ class SELU(ElementwiseActivation):
 
     def _value(self, x):
         # Not `tf.nn.selu`: its eˣ − 1 has no correct digit at x = −1e-8.
-        negative = (_SCALE * _ALPHA) * tf.math.expm1(tf.minimum(x, 0.0))
+        negative = (_SCALE * _ALPHA) * expm1_below_0(x)
         return tf.where(x > 0, _SCALE * x, negative)
 
     def _first(self, x):

@@ -1,6 +1,7 @@
 """The sine of SIREN networks, sin(frequency·x)."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -120,7 +121,7 @@ class Sine(ElementwiseActivation):
       activation functions", 2020, arXiv:2006.09661
     """
 
-    def __init__(self, frequency=1.0, **kwargs):
+    def __init__(self, frequency: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # −sin(ωx) is Sine(ω) negated before or after.
         self.frequency = checked_number("frequency", frequency, above=0)
@@ -134,5 +135,5 @@ class Sine(ElementwiseActivation):
     def _second(self, x):
         return -(self.frequency**2) * sine(x, self.frequency)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "frequency": self.frequency}

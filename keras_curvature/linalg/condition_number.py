@@ -1,8 +1,11 @@
 """The condition number of a positive definite operator."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from keras_curvature._checks import checked_number
+from keras_curvature._typing import Matrix
 from keras_curvature.linalg.eigenpairs import eigenpairs
 
 
@@ -33,7 +36,7 @@ class ConditionNumber(NamedTuple):
     error: float
     products: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"{self.value:.6g} ± {self.error:.2g}, {self.largest:.4g} / "
             f"{self.smallest:.4g}, {self.products} products"
@@ -41,8 +44,13 @@ class ConditionNumber(NamedTuple):
 
 
 def condition_number(
-    operator, *, damping=0.0, tolerance=None, max_iterations=1000, seed=0
-):
+    operator: Matrix,
+    *,
+    damping: float = 0.0,
+    tolerance: float | None = None,
+    max_iterations: int = 1000,
+    seed: int = 0,
+) -> ConditionNumber:
     """κ(A + λI) of a positive definite A + λI, by Lanczos at both ends.
 
         κ = (λ_max + λ) / (λ_min + λ)

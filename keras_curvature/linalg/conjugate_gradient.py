@@ -1,6 +1,9 @@
 """Solutions of positive definite systems by conjugate gradients."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +11,7 @@ import tensorflow as tf
 
 from keras_curvature._casting import cast
 from keras_curvature._checks import checked_integer, checked_number
+from keras_curvature._typing import Array, Matrix
 from keras_curvature.linalg._products import Products
 
 
@@ -40,7 +44,7 @@ class LinearSolution(NamedTuple):
     iterations: int
     products: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         done = "converged" if self.converged.all() else "not converged"
         return (
             f"{done}, residual up to {self.residuals.max():.1e} of the right "
@@ -49,14 +53,14 @@ class LinearSolution(NamedTuple):
 
 
 def conjugate_gradient(
-    operator,
-    b,
+    operator: Matrix,
+    b: Array,
     *,
-    damping=0.0,
-    tolerance=None,
-    max_iterations=1000,
-    preconditioner=None,
-):
+    damping: float = 0.0,
+    tolerance: float | None = None,
+    max_iterations: int = 1000,
+    preconditioner: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> LinearSolution:
     """Solves (A + λI)·x = b by conjugate gradients, for several b at once.
 
     Columns share the passes over the data, and one that has converged waits

@@ -1,11 +1,14 @@
 """The diagonal of a symmetric operator."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice, checked_integer
+from keras_curvature._typing import Matrix
 from keras_curvature.linalg._leave_one_out import LeaveOneOut
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
@@ -35,7 +38,7 @@ class DiagonalEstimate(NamedTuple):
     standard_errors: tf.Tensor
     products: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         low, high = (
             float(f(self.values)) for f in (tf.reduce_min, tf.reduce_max)
         )
@@ -46,7 +49,13 @@ class DiagonalEstimate(NamedTuple):
         )
 
 
-def diagonal(operator, *, method="hutchinson", probes=100, seed=0):
+def diagonal(
+    operator: Matrix,
+    *,
+    method: Literal["hutchinson", "xdiag"] = "hutchinson",
+    probes: int = 100,
+    seed: int = 0,
+) -> DiagonalEstimate:
     """diag(A) from products with random vectors.
 
     - `"hutchinson"`: the mean of z ∘ Az over z of random signs. The variance

@@ -1,5 +1,7 @@
 """Damped least squares with fewer rows than unknowns."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -40,57 +42,61 @@ class DualEquations(NamedTuple):
     gram: tf.Tensor
 
     @classmethod
-    def zeros(cls, size, dtype):
+    def zeros(cls, size: int, dtype: tf.DType) -> DualEquations:
         """The system without rows in n = `size` unknowns."""
         return cls.from_rows(tf.zeros((0, size), dtype), tf.zeros((0,), dtype))
 
     @classmethod
-    def from_rows(cls, matrix, residuals):
+    def from_rows(
+        cls, matrix: tf.Tensor, residuals: tf.Tensor
+    ) -> DualEquations:
         """The system of A and r."""
         gram = tf.matmul(matrix, matrix, transpose_b=True)
         return cls(matrix, residuals, gram)
 
-    def with_rows(self, rows):
+    def with_rows(self, rows: tf.Tensor) -> DualEquations:
         """The system with more rows of [A, r], shape `(k, n + 1)`."""
         return DualEquations.from_rows(
             tf.concat([self.matrix, rows[:, :-1]], axis=0),
             tf.concat([self.residuals, rows[:, -1]], axis=0),
         )
 
-    def with_diagonal(self, diagonal, residuals):
+    def with_diagonal(
+        self, diagonal: tf.Tensor, residuals: tf.Tensor
+    ) -> DualEquations:
         """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
         return DualEquations.from_rows(
             tf.concat([self.matrix, tf.linalg.diag(diagonal)], axis=0),
             tf.concat([self.residuals, residuals], axis=0),
         )
 
-    def scaled(self, scaling):
+    def scaled(self, scaling: tf.Tensor) -> DualEquations:
         """The system in the unknowns `scaling`·z."""
         return DualEquations.from_rows(self.matrix / scaling, self.residuals)
 
-    def shifted(self, vector):
+    def shifted(self, vector: tf.Tensor) -> DualEquations:
         """The system in z − `vector`: its residuals are r + A·`vector`."""
         return self._replace(
             residuals=self.residuals + tf.linalg.matvec(self.matrix, vector)
         )
 
-    def holding(self, is_held):
+    def holding(self, is_held: tf.Tensor) -> DualEquations:
         """The system whose z(λ) is 0 where the bool tensor holds."""
         free = 1 - tf.cast(is_held, self.matrix.dtype)
         return DualEquations.from_rows(self.matrix * free, self.residuals)
 
     @property
-    def gradient(self):
+    def gradient(self) -> tf.Tensor:
         """Aᵀr, shape `(n,)`."""
         return tf.linalg.matvec(self.matrix, self.residuals, transpose_a=True)
 
     @property
-    def column_norms(self):
+    def column_norms(self) -> tf.Tensor:
         """Norms of the columns of A, shape `(n,)`."""
         return tf.norm(self.matrix, axis=0)
 
     @property
-    def least_damping(self):
+    def least_damping(self) -> tf.Tensor:
         """Scalar, the damping below which rounding may spoil the step.
 
         With more rows than unknowns AAᵀ is singular, and z(λ) the small
@@ -105,7 +111,7 @@ class DualEquations(NamedTuple):
             least_damping(self.gram),
         )
 
-    def factor(self, damping):
+    def factor(self, damping: float | tf.Tensor) -> DualFactor:
         """The factor of AAᵀ + λI, by Cholesky's method."""
         damping = tf.convert_to_tensor(damping, self.gram.dtype)
         diagonal = tf.linalg.diag_part(self.gram) + damping
@@ -129,19 +135,21 @@ class DualFactor(NamedTuple):
     lower: tf.Tensor
     matrix: tf.Tensor
 
-    holds_rows = True
+    @property
+    def holds_rows(self) -> bool:
+        return True
 
-    def solve_rows(self, vector):
+    def solve_rows(self, vector: tf.Tensor) -> tf.Tensor:
         """(AᵀA + λI)⁻¹Aᵀu = Aᵀ(AAᵀ + λI)⁻¹u, for u of shape `(m,)`."""
         return _solve_rows(self.matrix, self.lower, vector)
 
     # By Woodbury's identity, (AᵀA + λI)⁻¹ = (I − Aᵀ(AAᵀ + λI)⁻¹A) / λ.
 
-    def solve(self, vector):
+    def solve(self, vector: tf.Tensor) -> tf.Tensor:
         """(AᵀA + λI)⁻¹v, for λ > 0."""
         return (vector - self.solve_rows(self._times(vector))) / self.damping
 
-    def inverse_form(self, vector):
+    def inverse_form(self, vector: tf.Tensor) -> tf.Tensor:
         """vᵀ(AᵀA + λI)⁻¹v, for λ > 0."""
         halfway = tf.linalg.triangular_solve(
             self.lower, self._times(vector)[:, tf.newaxis]

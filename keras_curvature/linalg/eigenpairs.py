@@ -1,7 +1,9 @@
 """Eigenvalues and eigenvectors at an end of the spectrum."""
 
+from __future__ import annotations
+
 import warnings
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +13,7 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import Matrix
 from keras_curvature.linalg._lanczos_search import (
     KEYS,
     Wanted,
@@ -53,7 +56,7 @@ class Eigenpairs(NamedTuple):
     iterations: int
     products: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{'eigenvalue':>14} {'residual':>10}"]
         for value, residual, converged in zip(
             self.values, self.residuals, self.converged, strict=True
@@ -64,16 +67,16 @@ class Eigenpairs(NamedTuple):
 
 
 def eigenpairs(
-    operator,
+    operator: Matrix,
     *,
-    k=1,
-    which="largest",
-    tolerance=None,
-    max_iterations=1000,
-    block_size=1,
-    basis_size=None,
-    seed=0,
-):
+    k: int = 1,
+    which: Literal["largest", "smallest", "magnitude", "both"] = "largest",
+    tolerance: float | None = None,
+    max_iterations: int = 1000,
+    block_size: int = 1,
+    basis_size: int | None = None,
+    seed: int = 0,
+) -> Eigenpairs:
     """k eigenpairs of a symmetric operator, by its products with vectors.
 
         A·v = λ·v,  ‖v‖ = 1

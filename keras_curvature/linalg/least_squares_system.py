@@ -1,6 +1,10 @@
 """What the systems of equations of damped least squares have in common."""
 
+from __future__ import annotations
+
 import typing
+
+import tensorflow as tf
 
 
 class LeastSquaresSystem(typing.Protocol):
@@ -33,44 +37,48 @@ class LeastSquaresSystem(typing.Protocol):
     """
 
     @classmethod
-    def zeros(cls, size, dtype):
+    def zeros(cls, size: int, dtype: tf.DType) -> LeastSquaresSystem:
         """The system without rows in n = `size` unknowns."""
 
     @classmethod
-    def from_rows(cls, matrix, residuals):
+    def from_rows(
+        cls, matrix: tf.Tensor, residuals: tf.Tensor
+    ) -> LeastSquaresSystem:
         """The system of A and r."""
 
-    def with_rows(self, rows):
+    def with_rows(self, rows: tf.Tensor) -> LeastSquaresSystem:
         """The system with more rows of [A, r], shape `(k, n + 1)`."""
 
-    def with_diagonal(self, diagonal, residuals):
+    def with_diagonal(
+        self, diagonal: tf.Tensor, residuals: tf.Tensor
+    ) -> LeastSquaresSystem:
         """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
 
-    def scaled(self, scaling):
+    def scaled(self, scaling: tf.Tensor) -> LeastSquaresSystem:
         """The system in the unknowns D·z, with D = diag(`scaling`).
 
         Its matrix is A·D⁻¹.
         """
 
-    def shifted(self, vector):
+    def shifted(self, vector: tf.Tensor) -> LeastSquaresSystem:
         """The system in z − `vector`: its residuals are r + A·`vector`."""
 
-    def holding(self, is_held):
+    def holding(self, is_held: tf.Tensor) -> LeastSquaresSystem:
         """The system whose z(λ) is 0 where the bool tensor holds.
 
         The rest of z(λ) minimizes as if the columns of A there were 0.
         """
 
     @property
-    def gradient(self): ...
+    def gradient(self) -> tf.Tensor: ...
 
     @property
-    def column_norms(self): ...
+    def column_norms(self) -> tf.Tensor: ...
 
     @property
-    def least_damping(self): ...
+    def least_damping(self) -> tf.Tensor: ...
 
-    def factor(self, damping):
+    def factor(self, damping: float | tf.Tensor) -> DampedFactor:
         """The `DampedFactor` of AᵀA + λI, for a number or scalar tensor λ."""
 
 
@@ -103,12 +111,19 @@ class DampedFactor(typing.Protocol):
     ```
     """
 
-    damping: typing.Any
-    step: typing.Any
-    holds_rows: bool
+    # Properties, since the fields of a NamedTuple cannot be set.
 
-    def solve(self, vector):
+    @property
+    def damping(self) -> tf.Tensor: ...
+
+    @property
+    def step(self) -> tf.Tensor: ...
+
+    @property
+    def holds_rows(self) -> bool: ...
+
+    def solve(self, vector: tf.Tensor) -> tf.Tensor:
         """(AᵀA + λI)⁻¹v."""
 
-    def inverse_form(self, vector):
+    def inverse_form(self, vector: tf.Tensor) -> tf.Tensor:
         """vᵀ(AᵀA + λI)⁻¹v."""

@@ -3,10 +3,19 @@
 import numpy as np
 
 from keras_curvature._checks import checked_integer, checked_number
+from keras_curvature._typing import Matrix
 from keras_curvature.linalg.spectral_density import spectral_density
+from keras_curvature.linalg.trace import TraceEstimate
 
 
-def log_determinant(operator, *, damping=0.0, steps=100, runs=10, seed=0):
+def log_determinant(
+    operator: Matrix,
+    *,
+    damping: float = 0.0,
+    steps: int = 100,
+    runs: int = 10,
+    seed: int = 0,
+) -> TraceEstimate:
     """log det(A + λI) of a positive definite A + λI.
 
         log det(A + λI) = Σᵢ log(λᵢ + λ)

@@ -1,5 +1,7 @@
 """Damped least squares by the normal equations."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -37,17 +39,19 @@ class NormalEquations(NamedTuple):
     gradient: tf.Tensor
 
     @classmethod
-    def zeros(cls, size, dtype):
+    def zeros(cls, size: int, dtype: tf.DType) -> NormalEquations:
         """The system without rows in n = `size` unknowns."""
         return cls(tf.zeros((size, size), dtype), tf.zeros((size,), dtype))
 
     @classmethod
-    def from_rows(cls, matrix, residuals):
+    def from_rows(
+        cls, matrix: tf.Tensor, residuals: tf.Tensor
+    ) -> NormalEquations:
         """The system of A and r."""
         rows = tf.concat([matrix, residuals[:, tf.newaxis]], axis=1)
         return cls.zeros(matrix.shape[1], rows.dtype).with_rows(rows)
 
-    def with_rows(self, rows):
+    def with_rows(self, rows: tf.Tensor) -> NormalEquations:
         """The system with more rows of [A, r], shape `(k, n + 1)`."""
         # One product of [A, r] with itself: to take A out of it copies it.
         product = tf.matmul(rows, rows, transpose_a=True)
@@ -55,26 +59,28 @@ class NormalEquations(NamedTuple):
             self.matrix + product[:-1, :-1], self.gradient + product[:-1, -1]
         )
 
-    def with_diagonal(self, diagonal, residuals):
+    def with_diagonal(
+        self, diagonal: tf.Tensor, residuals: tf.Tensor
+    ) -> NormalEquations:
         """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
         return NormalEquations(
             _plus_diagonal(self.matrix, diagonal**2),
             self.gradient + diagonal * residuals,
         )
 
-    def scaled(self, scaling):
+    def scaled(self, scaling: tf.Tensor) -> NormalEquations:
         """The system in the unknowns `scaling`·z."""
         return NormalEquations(
             self.matrix / (scaling[:, tf.newaxis] * scaling),
             self.gradient / scaling,
         )
 
-    def shifted(self, vector):
+    def shifted(self, vector: tf.Tensor) -> NormalEquations:
         """The system in z − `vector`: its residuals are r + A·`vector`."""
         along = tf.linalg.matvec(self.matrix, vector)
         return NormalEquations(self.matrix, self.gradient + along)
 
-    def holding(self, is_held):
+    def holding(self, is_held: tf.Tensor) -> NormalEquations:
         """The system whose z(λ) is 0 where the bool tensor holds."""
         zero, one = tf.zeros_like(self.gradient), tf.ones_like(self.gradient)
         free = tf.where(is_held, zero, one)
@@ -84,16 +90,16 @@ class NormalEquations(NamedTuple):
         )
 
     @property
-    def column_norms(self):
+    def column_norms(self) -> tf.Tensor:
         """Norms of the columns of A, shape `(n,)`."""
         return tf.sqrt(tf.linalg.diag_part(self.matrix))
 
     @property
-    def least_damping(self):
+    def least_damping(self) -> tf.Tensor:
         """Scalar, the damping below which rounding may make Cholesky fail."""
         return least_damping(self.matrix)
 
-    def factor(self, damping):
+    def factor(self, damping: float | tf.Tensor) -> TriangularFactor:
         """The factor of AᵀA + λI, by Cholesky's method."""
         damping = tf.convert_to_tensor(damping, self.matrix.dtype)
         lower = tf.linalg.cholesky(_plus_diagonal(self.matrix, damping))

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
+from keras_curvature._typing import Matrix
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
 from keras_curvature.linalg._unit_vectors import blocks, unit_vectors
@@ -11,7 +12,9 @@ from keras_curvature.linalg.eigenpairs import eigenpairs
 from keras_curvature.linalg.trace import TraceEstimate
 
 
-def frobenius_norm(operator, *, probes=100, seed=0):
+def frobenius_norm(
+    operator: Matrix, *, probes: int = 100, seed: int = 0
+) -> TraceEstimate:
     """‖A‖_F = (Σᵢⱼ aᵢⱼ²)^½, from products with random vectors.
 
         ‖A‖_F² = E ‖A·z‖²,  z of random signs
@@ -65,7 +68,13 @@ def frobenius_norm(operator, *, probes=100, seed=0):
     return TraceEstimate(norm, error, products.count)
 
 
-def spectral_norm(operator, *, tolerance=None, max_iterations=1000, seed=0):
+def spectral_norm(
+    operator: Matrix,
+    *,
+    tolerance: float | None = None,
+    max_iterations: int = 1000,
+    seed: int = 0,
+) -> float:
     """‖A‖₂ = max |λ|, by Lanczos.
 
     Args:

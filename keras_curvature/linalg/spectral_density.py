@@ -1,10 +1,15 @@
 """The density of eigenvalues, by stochastic Lanczos quadrature."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_curvature._checks import checked_integer, checked_number
+from keras_curvature._typing import Matrix
 from keras_curvature.linalg._lanczos_quadrature import lanczos_quadrature
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
@@ -41,7 +46,7 @@ class SpectralDensity(NamedTuple):
     products: int
 
     @property
-    def width(self):
+    def width(self) -> float:
         """The standard width of `density`: 1 % of the range of the nodes.
 
         Where all are the same, 1 % of their size; where they are 0, 1.
@@ -50,7 +55,7 @@ class SpectralDensity(NamedTuple):
         # Rounding sets equal eigenvalues apart.
         return float((extent if extent > 1e-6 * size else size) / 100 or 1.0)
 
-    def grid(self, *, points=1000, margin=4.0):
+    def grid(self, *, points: int = 1000, margin: float = 4.0) -> np.ndarray:
         """Eigenvalues at equal distances, `margin` widths beyond the nodes.
 
         Returns:
@@ -61,7 +66,9 @@ class SpectralDensity(NamedTuple):
             self.nodes.min() - beyond, self.nodes.max() + beyond, points
         )
 
-    def densities(self, eigenvalues, *, width=None):
+    def densities(
+        self, eigenvalues: ArrayLike, *, width: float | None = None
+    ) -> np.ndarray:
         """The density that each run gives, smoothed by a Gaussian.
 
         Their spread tells how far to trust the mean.
@@ -85,7 +92,9 @@ class SpectralDensity(NamedTuple):
             result[run] = np.exp(-(distances**2) / 2) @ weights
         return result / (width * np.sqrt(2 * np.pi))
 
-    def density(self, eigenvalues, *, width=None):
+    def density(
+        self, eigenvalues: ArrayLike, *, width: float | None = None
+    ) -> np.ndarray:
         """The mean of `densities`, which integrates to 1.
 
         Times `size` it counts eigenvalues.
@@ -100,7 +109,9 @@ class SpectralDensity(NamedTuple):
         """
         return self.densities(eigenvalues, width=width).mean(axis=0)
 
-    def trace_of(self, function):
+    def trace_of(
+        self, function: Callable[[np.ndarray], np.ndarray]
+    ) -> TraceEstimate:
         """tr f(A) = Σᵢ f(λᵢ).
 
         Args:
@@ -116,7 +127,7 @@ class SpectralDensity(NamedTuple):
             error = float(np.std(terms, ddof=1) / len(terms) ** 0.5)
         return TraceEstimate(float(np.mean(terms)), error, self.products)
 
-    def __str__(self):
+    def __str__(self) -> str:
         runs, steps = self.nodes.shape
         return (
             f"density of {self.size} eigenvalues, about "
@@ -125,7 +136,9 @@ class SpectralDensity(NamedTuple):
         )
 
 
-def spectral_density(operator, *, steps=100, runs=10, seed=0):
+def spectral_density(
+    operator: Matrix, *, steps: int = 100, runs: int = 10, seed: int = 0
+) -> SpectralDensity:
     """The density of eigenvalues of a symmetric operator.
 
         φ(λ) = (1/n)·Σᵢ δ(λ − λᵢ)

@@ -1,5 +1,7 @@
 """Damped least squares by orthogonal triangularization."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -38,24 +40,26 @@ class StackedQR(NamedTuple):
     triangle: tf.Tensor
 
     @classmethod
-    def zeros(cls, size, dtype):
+    def zeros(cls, size: int, dtype: tf.DType) -> StackedQR:
         """The system without rows in n = `size` unknowns."""
         return cls(tf.zeros((size, size + 1), dtype))
 
     @classmethod
-    def from_rows(cls, matrix, residuals):
+    def from_rows(cls, matrix: tf.Tensor, residuals: tf.Tensor) -> StackedQR:
         """The system of A and r."""
         rows = tf.concat([matrix, residuals[:, tf.newaxis]], axis=1)
         return cls.zeros(matrix.shape[1], rows.dtype).with_rows(rows)
 
-    def with_rows(self, rows):
+    def with_rows(self, rows: tf.Tensor) -> StackedQR:
         """The system with more rows of [A, r], shape `(k, n + 1)`."""
         stacked = tf.concat([self.triangle, rows], axis=0)
         # The last row of its triangle holds what no z can remove from r.
         triangle = tf.linalg.qr(stacked).r[: self.triangle.shape[0]]
         return StackedQR(tf.ensure_shape(triangle, self.triangle.shape))
 
-    def with_diagonal(self, diagonal, residuals):
+    def with_diagonal(
+        self, diagonal: tf.Tensor, residuals: tf.Tensor
+    ) -> StackedQR:
         """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
         return self.with_rows(
             tf.concat(
@@ -63,12 +67,12 @@ class StackedQR(NamedTuple):
             )
         )
 
-    def scaled(self, scaling):
+    def scaled(self, scaling: tf.Tensor) -> StackedQR:
         """The system in the unknowns `scaling`·z."""
         ones = tf.ones((1,), scaling.dtype)
         return StackedQR(self.triangle / tf.concat([scaling, ones], axis=0))
 
-    def shifted(self, vector):
+    def shifted(self, vector: tf.Tensor) -> StackedQR:
         """The system in z − `vector`: its residuals are r + A·`vector`."""
         along = tf.linalg.matvec(self.triangle[:, :-1], vector)
         last = self.triangle[:, -1] + along
@@ -76,7 +80,7 @@ class StackedQR(NamedTuple):
             tf.concat([self.triangle[:, :-1], last[:, tf.newaxis]], axis=1)
         )
 
-    def holding(self, is_held):
+    def holding(self, is_held: tf.Tensor) -> StackedQR:
         """The system whose z(λ) is 0 where the bool tensor holds."""
         held = tf.cast(is_held, self.triangle.dtype)
         free = tf.concat([1 - held, tf.ones_like(held[:1])], axis=0)
@@ -85,23 +89,23 @@ class StackedQR(NamedTuple):
         )
 
     @property
-    def gradient(self):
+    def gradient(self) -> tf.Tensor:
         """Aᵀr = Rᵀ·Qᵀr, shape `(n,)`."""
         return tf.linalg.matvec(
             self.triangle[:, :-1], self.triangle[:, -1], transpose_a=True
         )
 
     @property
-    def column_norms(self):
+    def column_norms(self) -> tf.Tensor:
         """Norms of the columns of A, shape `(n,)`."""
         return tf.norm(self.triangle[:, :-1], axis=0)
 
     @property
-    def least_damping(self):
+    def least_damping(self) -> tf.Tensor:
         """Scalar 0: a triangle exists whatever the rounding."""
         return tf.zeros((), self.triangle.dtype)
 
-    def factor(self, damping):
+    def factor(self, damping: float | tf.Tensor) -> TriangularFactor:
         """The factor of AᵀA + λI: the transposed triangle of [R; √λ·I].
 
         Where A has linearly dependent columns and λ is 0, results may be

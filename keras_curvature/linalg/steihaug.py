@@ -1,5 +1,8 @@
 """Conjugate gradients truncated at a trust region."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -74,8 +77,13 @@ class _Iterate(NamedTuple):
 
 
 def steihaug(
-    matvec, gradient, radii, tolerance, max_iterations, preconditioner=None
-):
+    matvec: Callable[[tf.Tensor], tf.Tensor],
+    gradient: tf.Tensor,
+    radii: tf.Tensor,
+    tolerance: float | tf.Tensor,
+    max_iterations: int,
+    preconditioner: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> SteihaugSteps:
     """Minimizes gᵀp + ½ pᵀHp within ‖p‖ ≤ Δ, by truncated CG.
 
     The conjugate gradient iterates grow in norm; p is the last one with

@@ -1,11 +1,14 @@
 """The trace of a symmetric operator."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice, checked_integer
+from keras_curvature._typing import Matrix
 from keras_curvature.linalg._leave_one_out import LeaveOneOut
 from keras_curvature.linalg._probes import Probes
 from keras_curvature.linalg._products import Products
@@ -35,17 +38,23 @@ class TraceEstimate(NamedTuple):
     standard_error: float
     products: int
 
-    def __float__(self):
+    def __float__(self) -> float:
         return self.value
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"{self.value:.6g} ± {self.standard_error:.2g}, "
             f"{self.products} products"
         )
 
 
-def trace(operator, *, method="hutchinson", probes=100, seed=0):
+def trace(
+    operator: Matrix,
+    *,
+    method: Literal["hutchinson", "hutch++", "xtrace"] = "hutchinson",
+    probes: int = 100,
+    seed: int = 0,
+) -> TraceEstimate:
     """tr(A) from products with random vectors.
 
     - `"hutchinson"`: the mean of zᵀAz over z of random signs. Needs memory

@@ -18,13 +18,15 @@ class TriangularFactor(NamedTuple):
     step: tf.Tensor
     lower: tf.Tensor
 
-    holds_rows = False
+    @property
+    def holds_rows(self) -> bool:
+        return False
 
-    def solve(self, vector):
+    def solve(self, vector: tf.Tensor) -> tf.Tensor:
         """(AᵀA + λI)⁻¹v."""
         return tf.linalg.cholesky_solve(self.lower, vector[:, tf.newaxis])[:, 0]
 
-    def inverse_form(self, vector):
+    def inverse_form(self, vector: tf.Tensor) -> tf.Tensor:
         """vᵀ(AᵀA + λI)⁻¹v = ‖L⁻¹v‖²."""
         halfway = tf.linalg.triangular_solve(self.lower, vector[:, tf.newaxis])
         return tf.reduce_sum(halfway**2)

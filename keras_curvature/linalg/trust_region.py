@@ -5,12 +5,19 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.linalg.least_squares_system import DampedFactor
+from keras_curvature.linalg.least_squares_system import (
+    DampedFactor,
+    LeastSquaresSystem,
+)
 
 
 def trust_region_step(
-    system, radius, damping, tolerance=0.1, max_iterations=10
-):
+    system: LeastSquaresSystem,
+    radius: float | tf.Tensor,
+    damping: float | tf.Tensor,
+    tolerance: float = 0.1,
+    max_iterations: int = 10,
+) -> DampedFactor:
     """The minimizer of ½‖A·z + r‖² among the z with ‖z‖ ≤ radius.
 
     The free minimizer where it is short enough, else z(λ) with the damping λ

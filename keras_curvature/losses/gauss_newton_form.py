@@ -1,11 +1,15 @@
 """Losses as sums of squares, to second order in the outputs of a model."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from keras_curvature.losses.known_loss import known_loss, known_names
+from keras_curvature.losses.term import LossTerm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +66,7 @@ class GaussNewtonForm:
     segments: tuple
     is_indefinite: tf.Tensor
 
-    def gather(self, indices, weights):
+    def gather(self, indices: tf.Tensor, weights: tf.Tensor) -> GaussNewtonForm:
         """The form of the samples at `indices`, times 0 or 1 each."""
         weights = weights[:, tf.newaxis]
         residuals, scale, probabilities = (
@@ -73,11 +77,13 @@ class GaussNewtonForm:
         )
 
     @property
-    def rows(self):
+    def rows(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The tensors of shape `(batch, m)`: r, the scale and p."""
         return self.residuals, self.scale, self.probabilities
 
-    def with_rows(self, residuals, scale, probabilities):
+    def with_rows(
+        self, residuals: tf.Tensor, scale: tf.Tensor, probabilities: tf.Tensor
+    ) -> GaussNewtonForm:
         """The form of other samples, by its `rows`."""
         return dataclasses.replace(
             self,
@@ -86,14 +92,14 @@ class GaussNewtonForm:
             probabilities=probabilities,
         )
 
-    def push(self, jacobian):
+    def push(self, jacobian: tf.Tensor) -> tf.Tensor:
         """Sᵀ·jacobian, for shapes `(batch, m)` and `(batch, m, n)`."""
         if self._has_classes:
             mean = self._sum_over_classes(self.probabilities, jacobian)
             jacobian = jacobian - mean
         return _times(self.scale, jacobian)
 
-    def pull(self, vector):
+    def pull(self, vector: tf.Tensor) -> tf.Tensor:
         """S·vector, shape `(batch, m)`."""
         if not self._has_classes:
             return self.scale * vector
@@ -101,11 +107,11 @@ class GaussNewtonForm:
         return self.scale * vector - self.probabilities * total
 
     @property
-    def gradient(self):
+    def gradient(self) -> tf.Tensor:
         """∂L/∂outputs = S·r, shape `(batch, m)`."""
         return self.pull(self.residuals)
 
-    def hessian_product(self, vector):
+    def hessian_product(self, vector: tf.Tensor) -> tf.Tensor:
         """H_L·vector = S·Sᵀ·vector, shape `(batch, m)`."""
         return self.pull(self.push(vector))
 
@@ -132,7 +138,9 @@ class GaussNewtonForm:
         return tf.concat(sums, axis=1)
 
 
-def gauss_newton_form(terms, gradients):
+def gauss_newton_form(
+    terms: Sequence[LossTerm], gradients: Sequence[tf.Tensor | None]
+) -> GaussNewtonForm:
     """The form of a loss.
 
     Args:

@@ -1,8 +1,16 @@
 """What this package must know of a loss, and the table of known ones."""
 
+from __future__ import annotations
+
 import collections.abc
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import keras
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from keras_curvature.losses.term import LossTerm
 
 
 class KnownLoss:
@@ -57,7 +65,7 @@ class KnownLoss:
     ```
     """
 
-    def squared_scale(self, term):
+    def squared_scale(self, term: LossTerm) -> tf.Tensor:
         """scale², not negative, and above 0 where the gradient is not 0.
 
         Args:
@@ -69,7 +77,7 @@ class KnownLoss:
         """
         raise NotImplementedError
 
-    def probabilities(self, term):
+    def probabilities(self, term: LossTerm) -> tf.Tensor | None:
         """p over the last axis of the outputs, or None where S is diagonal.
 
         Args:
@@ -80,7 +88,7 @@ class KnownLoss:
         """
         return None
 
-    def uses_information(self, term):
+    def uses_information(self, term: LossTerm) -> bool:
         """Whether scale² is the Fisher information in place of H_L.
 
         Args:
@@ -88,7 +96,9 @@ class KnownLoss:
         """
         return False
 
-    def sampled_score(self, term, draws):
+    def sampled_score(
+        self, term: LossTerm, draws: Callable[[Any, tf.DType], tf.Tensor]
+    ) -> tf.Tensor:
         """∂ℓ/∂output, ℓ the loss of a row of outputs, for drawn targets.
 
         Has mean 0 and the covariance S·Sᵀ that ℓ has with a weight of 1. Only
@@ -105,10 +115,14 @@ class KnownLoss:
         raise NotImplementedError
 
 
-_KNOWN = {}
+_Known = TypeVar("_Known", bound=KnownLoss)
+
+_KNOWN: dict[Any, KnownLoss] = {}
 
 
-def register_loss(*losses):
+def register_loss(
+    *losses: str | Callable[..., Any],
+) -> Callable[[type[_Known]], type[_Known]]:
     """Class decorator that makes a `KnownLoss` known for Keras losses.
 
     A later registration for the same loss replaces the earlier one.

@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_curvature.losses.known_loss import KnownLoss
+from keras_curvature.losses.term import LossTerm
 
 
 class PointwiseLoss(KnownLoss):
@@ -38,7 +39,7 @@ class PointwiseLoss(KnownLoss):
     ```
     """
 
-    def curvature(self, error, term):
+    def curvature(self, error: tf.Tensor, term: LossTerm) -> tf.Tensor:
         """ρ″(error), or what stands in for it.
 
         Args:
@@ -50,7 +51,7 @@ class PointwiseLoss(KnownLoss):
         """
         raise NotImplementedError
 
-    def error(self, term):
+    def error(self, term: LossTerm) -> tf.Tensor:
         """output − target, for a loss that matches their ranks by itself.
 
         Args:
@@ -61,7 +62,7 @@ class PointwiseLoss(KnownLoss):
         """
         return term.error()
 
-    def squared_scale(self, term):
+    def squared_scale(self, term: LossTerm) -> tf.Tensor:
         # Targets may broadcast, so that several errors share one output: then
         # the curvatures add up, which is what the tape does.
         output = tf.stop_gradient(term.output)

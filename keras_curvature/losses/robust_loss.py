@@ -1,11 +1,14 @@
 """Losses that grow less than squares, so that outliers count less."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_number
 from keras_curvature._derivatives import with_derivative
+from keras_curvature._typing import Array
 from keras_curvature.losses.known_loss import register_loss
 from keras_curvature.losses.pointwise_loss import PointwiseLoss
 from keras_curvature.losses.term import aligned
@@ -78,30 +81,30 @@ class RobustLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        scale=1.0,
+        scale: float = 1.0,
         *,
-        reduction="sum_over_batch_size",
-        name=None,
-        dtype=None,
-    ):
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.scale = checked_number("scale", scale, above=0)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Array, y_pred: Array) -> tf.Tensor:
         u = self.errors(y_true, y_pred) / self.scale
         first = with_derivative(self._first, self._second)
         value = with_derivative(self._value, first)(u)
         # Not by C², which overflows sooner.
         return tf.reduce_mean(value * self.scale * self.scale, axis=-1)
 
-    def errors(self, y_true, y_pred):
+    def errors(self, y_true: Array, y_pred: Array) -> tf.Tensor:
         """output − target, ranks matched as by Keras's own losses."""
         y_pred = keras.ops.convert_to_tensor(y_pred)
         y_true = keras.ops.convert_to_tensor(y_true, dtype=y_pred.dtype)
         y_true, y_pred = aligned(y_true, y_pred)
         return y_pred - y_true
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"scale": self.scale}
 
     def _value(self, u):

@@ -1,15 +1,22 @@
 """Labels drawn from a model's outputs, as derivatives of their losses."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
 
 from keras_curvature.losses.known_loss import (
     KnownLoss,
     known_loss,
     known_names,
 )
+from keras_curvature.losses.term import LossTerm
 
 
-def sampled_score(term):
+def sampled_score(
+    term: LossTerm,
+) -> Callable[[tf.Tensor, Callable[[Any, tf.DType], tf.Tensor]], tf.Tensor]:
     """∂ℓ/∂output for labels drawn from the output itself.
 
     ℓ is the loss of one row of the output. Its scores have mean 0 and, as

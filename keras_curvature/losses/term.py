@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -41,7 +43,7 @@ class LossTerm:
     weight: object = None
 
     @property
-    def function(self):
+    def function(self) -> Callable[..., Any] | None:
         """The loss function of Keras that is computed, or None.
 
         For example `keras.losses.mean_squared_error`. None for a loss of the
@@ -50,22 +52,22 @@ class LossTerm:
         return self.loss.fn if calls_function(type(self.loss)) else None
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of the loss function, or that of the loss."""
         return getattr(self.function, "__name__", self.loss.name)
 
     @property
-    def arguments(self):
+    def arguments(self) -> dict[str, Any]:
         """Dict of what the loss function is called with: `delta`, ..."""
         return self.loss._fn_kwargs if self.function is not None else {}
 
     @property
-    def from_logits(self):
+    def from_logits(self) -> bool:
         """Whether the loss takes the output for a logit."""
         own = getattr(self.loss, "from_logits", False)
         return bool(self.arguments.get("from_logits", own))
 
-    def value(self):
+    def value(self) -> tf.Tensor:
         """This summand: a scalar tensor.
 
         Without a reduction, the sum of the losses: what the gradient of a
@@ -75,7 +77,7 @@ class LossTerm:
         value = tf.reduce_sum(value)
         return value if self.weight is None else value * self.weight
 
-    def gradient(self):
+    def gradient(self) -> tf.Tensor:
         """∂(this summand) / ∂output, a tensor in the output's shape."""
         # A copy, because Keras takes the logits of a softmax in its place.
         output = tf.identity(self.output)
@@ -85,7 +87,7 @@ class LossTerm:
             value = dataclasses.replace(self, output=output).value()
         return tape.gradient(value, output)
 
-    def undivided(self):
+    def undivided(self) -> tf.Tensor:
         """The same summand before its loss is divided for a mean.
 
         The values of several batches add up, and divided by the sum of their
@@ -96,7 +98,7 @@ class LossTerm:
         vars(loss).update(vars(self.loss), reduction="sum")
         return dataclasses.replace(self, loss=loss)
 
-    def divisor(self):
+    def divisor(self) -> tf.Tensor:
         """What the losses of the batch are divided by for their mean.
 
         Returns:
@@ -116,7 +118,7 @@ class LossTerm:
         largest = tf.reduce_max(plain.coefficients()) * replicas
         return tf.round(tf.math.divide_no_nan(tf.ones_like(largest), largest))
 
-    def rows(self):
+    def rows(self) -> tf.Tensor | None:
         """The length of the first axis of the losses before their reduction.
 
         Returns:
@@ -128,7 +130,7 @@ class LossTerm:
         losses = self._losses()
         return tf.shape(losses)[0] if losses.shape.rank else None
 
-    def error(self):
+    def error(self) -> tf.Tensor:
         """output − target, their ranks matched as the loss matches them."""
         output = self.output
         target = keras.ops.convert_to_tensor(self.target, dtype=output.dtype)
@@ -136,7 +138,7 @@ class LossTerm:
             target, output = aligned(target, output)
         return output - target
 
-    def coefficients(self):
+    def coefficients(self) -> tf.Tensor:
         """∂(loss of the step) / ∂(loss of each sample).
 
         Holds the reduction, sample and class weights, masks, `loss_weights`
@@ -167,7 +169,7 @@ class LossTerm:
     def _converted(self, tensor):
         return keras.ops.convert_to_tensor(tensor, dtype=self.loss.dtype)
 
-    def entry_weights(self, entries=None):
+    def entry_weights(self, entries: tf.Tensor | None = None) -> tf.Tensor:
         """What each entry counts in a loss that averages the last axis.
 
         Args:
@@ -185,7 +187,7 @@ class LossTerm:
         weights /= tf.cast(count, weights.dtype)
         return tf.cast(weights, entries.dtype)
 
-    def coefficients_of(self, entries):
+    def coefficients_of(self, entries: tf.Tensor) -> tf.Tensor:
         """`coefficients` with further axes, so that they scale the entries.
 
         Args:
@@ -205,7 +207,9 @@ class LossTerm:
             coefficients = coefficients[..., tf.newaxis]
         return coefficients
 
-    def error_of_rows(self, entries, losses):
+    def error_of_rows(
+        self, entries: tf.Tensor, losses: tf.Tensor
+    ) -> ValueError:
         """The `ValueError` for losses that are not one for each row."""
         return ValueError(
             f"The loss {self.name} must give one value for each row of its "

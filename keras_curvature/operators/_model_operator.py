@@ -2,11 +2,14 @@
 
 import copy
 import functools
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_flag
+from keras_curvature._typing import Array, Data, Layers, Loss, LossWeights
 from keras_curvature.autodiff.variables import variable_name
 from keras_curvature.operators._flat import FlatVectors
 from keras_curvature.operators._model_loss import ModelLoss
@@ -24,19 +27,19 @@ class ModelOperator(CurvatureOperator):
 
     def __init__(
         self,
-        model,
-        x,
-        y=None,
-        sample_weight=None,
+        model: keras.Model,
+        x: Data,
+        y: Data | None = None,
+        sample_weight: Array | None = None,
         *,
-        loss=None,
-        loss_weights=None,
-        layers=None,
-        training=False,
-        batch_size=256,
-        jit_compile=False,
-        verbose=0,
-    ):
+        loss: Loss | None = None,
+        loss_weights: LossWeights | None = None,
+        layers: Layers | None = None,
+        training: bool = False,
+        batch_size: int = 256,
+        jit_compile: bool = False,
+        verbose: int = 0,
+    ) -> None:
         variables, self._passes = opened(
             model,
             (x, y, sample_weight),
@@ -51,24 +54,24 @@ class ModelOperator(CurvatureOperator):
         self.model = model
         self._model_loss = self._passes.model_loss
         self._jit_compile = checked_flag("jit_compile", jit_compile)
-        self._compiled = {}
+        self._compiled: dict[str, Any] = {}
 
     def _is_ordered(self):
         """Whether the product depends on the order of the samples."""
         return False
 
     @property
-    def loss(self):
+    def loss(self) -> float:
         """Keras's loss of all data as one batch, a float."""
         return self._passes.loss
 
     @property
-    def samples(self):
+    def samples(self) -> int:
         """The number of samples in the data, an int."""
         return int(self._passes.survey.samples)
 
     @property
-    def output_shapes(self):
+    def output_shapes(self) -> list[tuple[int, ...]]:
         """For each loss, the shape of the outputs of a sample, a tuple."""
         return self._passes.survey.shapes
 

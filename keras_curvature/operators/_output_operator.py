@@ -76,7 +76,7 @@ class OutputOperator(ModelOperator):
         additional = self._model_loss.additional(batch, share)
         return self._model_loss.value(terms) + additional
 
-    def diagonal(self, block_size=64):
+    def diagonal(self, block_size: int = 64) -> tf.Tensor:
         """The exact diagonal, of shape `(n,)`.
 
         Where the model has fewer outputs than weights and treats samples
@@ -96,7 +96,7 @@ class OutputOperator(ModelOperator):
             return super().diagonal(block_size)
         return self._finite(self._diagonal_of_sums(*sums))
 
-    def to_dense(self, block_size=64):
+    def to_dense(self, block_size: int = 64) -> tf.Tensor:
         """The matrix itself, of shape `(n, n)`.
 
         From the Jacobian of each sample, in one pass over the data, where the

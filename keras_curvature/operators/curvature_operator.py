@@ -1,17 +1,24 @@
 """What every curvature matrix of this package can do."""
 
+from __future__ import annotations
+
 import abc
 import numbers
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
+from keras_curvature._typing import Array, Layers, Variables, Vectors
 from keras_curvature.operators._flat import FlatVectors
 from keras_curvature.operators._interfaces import (
     SelfAdjointOperator,
     scipy_operator,
 )
 from keras_curvature.operators._layers import weights_of_layers
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 
 class CurvatureOperator(abc.ABC):
@@ -56,7 +63,7 @@ class CurvatureOperator(abc.ABC):
     ```
     """
 
-    def __init__(self, variables):
+    def __init__(self, variables: Variables) -> None:
         self.variables = list(variables)
         self._vectors = FlatVectors(self.variables)
 
@@ -65,14 +72,14 @@ class CurvatureOperator(abc.ABC):
         """The product with a tensor of shape (n, k)."""
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         return (self._vectors.size, self._vectors.size)
 
     @property
-    def dtype(self):
+    def dtype(self) -> tf.DType:
         return self._vectors.dtype
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Any) -> Any:
         if isinstance(other, (list, tuple)):
             return self.unflatten(self @ self.flatten(other))
         tensor = self._vectors.checked(other)
@@ -90,25 +97,25 @@ class CurvatureOperator(abc.ABC):
     # NumPy's numbers and arrays leave their products with operators to us.
     __array_ufunc__ = None
 
-    def __add__(self, other):
+    def __add__(self, other: CurvatureOperator) -> CurvatureOperator:
         return self._plus(1.0, other)
 
-    def __sub__(self, other):
+    def __sub__(self, other: CurvatureOperator) -> CurvatureOperator:
         return self._plus(-1.0, other)
 
-    def __mul__(self, factor):
+    def __mul__(self, factor: float) -> CurvatureOperator:
         if not isinstance(factor, numbers.Real):
             return NotImplemented
         return _sum([(float(factor), self)])
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor):
+    def __truediv__(self, divisor: float) -> CurvatureOperator:
         if not isinstance(divisor, numbers.Real):
             return NotImplemented
         return self * (1 / divisor)
 
-    def __neg__(self):
+    def __neg__(self) -> CurvatureOperator:
         return -1.0 * self
 
     def _plus(self, factor, other):
@@ -116,7 +123,7 @@ class CurvatureOperator(abc.ABC):
             return NotImplemented
         return _sum([(1.0, self), (factor, other)])
 
-    def block(self, layers):
+    def block(self, layers: Layers) -> CurvatureOperator:
         """The block of the matrix that belongs to the weights of layers.
 
         Args:
@@ -137,7 +144,7 @@ class CurvatureOperator(abc.ABC):
 
         return BlockOperator(self, indices)
 
-    def flatten(self, tensors):
+    def flatten(self, tensors: Vectors) -> tf.Tensor:
         """One vector of shape `(n,)`.
 
         Args:
@@ -145,7 +152,7 @@ class CurvatureOperator(abc.ABC):
         """
         return self._vectors.flatten(tensors)
 
-    def unflatten(self, vector):
+    def unflatten(self, vector: Array) -> list[tf.Tensor]:
         """A list of tensors shaped as the variables.
 
         Args:
@@ -153,7 +160,7 @@ class CurvatureOperator(abc.ABC):
         """
         return self._vectors.unflatten(self._vectors.checked(vector))
 
-    def to_dense(self, block_size=64):
+    def to_dense(self, block_size: int = 64) -> tf.Tensor:
         """The matrix itself, of shape `(n, n)`.
 
         Args:
@@ -164,7 +171,7 @@ class CurvatureOperator(abc.ABC):
             [self @ units for _, units in self._unit_vectors(block_size)], 1
         )
 
-    def diagonal(self, block_size=64):
+    def diagonal(self, block_size: int = 64) -> tf.Tensor:
         """The exact diagonal, of shape `(n,)`, from products.
 
         Args:
@@ -179,7 +186,13 @@ class CurvatureOperator(abc.ABC):
             0,
         )
 
-    def inverse(self, damping=0.0, *, tolerance=None, max_iterations=1000):
+    def inverse(
+        self,
+        damping: float = 0.0,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int = 1000,
+    ) -> CurvatureOperator:
         """(A + λI)⁻¹ as an operator, whose products take several passes.
 
         Each product is solved for by conjugate gradients, all columns of a
@@ -205,7 +218,7 @@ class CurvatureOperator(abc.ABC):
             self, damping, tolerance=tolerance, max_iterations=max_iterations
         )
 
-    def to_scipy(self):
+    def to_scipy(self) -> LinearOperator:
         """A `scipy.sparse.linalg.LinearOperator`, for NumPy arrays.
 
         Raises:
@@ -213,7 +226,9 @@ class CurvatureOperator(abc.ABC):
         """
         return scipy_operator(self, self.__matmul__, self.__matmul__)
 
-    def to_linear_operator(self, is_positive_definite=None):
+    def to_linear_operator(
+        self, is_positive_definite: bool | None = None
+    ) -> tf.linalg.LinearOperator:
         """A `tf.linalg.LinearOperator`, for TensorFlow's own solvers.
 
         Args:

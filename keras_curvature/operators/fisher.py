@@ -1,8 +1,12 @@
 """The Fisher information matrix."""
 
+from typing import Any, Literal
+
+import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice, checked_integer
+from keras_curvature._typing import Array, Data
 from keras_curvature.operators._output_curvature import (
     BlockCurvature,
     ScoreCurvature,
@@ -78,16 +82,16 @@ class Fisher(OutputOperator):
 
     def __init__(
         self,
-        model,
-        x,
-        y=None,
-        sample_weight=None,
+        model: keras.Model,
+        x: Data,
+        y: Data | None = None,
+        sample_weight: Array | None = None,
         *,
-        kind="exact",
-        mc_samples=1,
-        seed=0,
-        **options,
-    ):
+        kind: Literal["exact", "monte_carlo", "empirical"] = "exact",
+        mc_samples: int = 1,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
         self.kind = checked_choice(
             "kind", kind, ("exact", "monte_carlo", "empirical")
         )

@@ -1,9 +1,13 @@
 """The covariance of the gradients of single samples."""
 
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from keras_curvature._casting import cast
 from keras_curvature._checks import checked_flag
+from keras_curvature._typing import Array, Data
 from keras_curvature.operators._output_curvature import ScoreCurvature
 from keras_curvature.operators._output_operator import OutputOperator
 from keras_curvature.operators._scores import observed_gradients
@@ -40,8 +44,15 @@ class GradientCovariance(OutputOperator):
     """
 
     def __init__(
-        self, model, x, y=None, sample_weight=None, *, centered=True, **options
-    ):
+        self,
+        model: keras.Model,
+        x: Data,
+        y: Data | None = None,
+        sample_weight: Array | None = None,
+        *,
+        centered: bool = True,
+        **options: Any,
+    ) -> None:
         self.centered = checked_flag("centered", centered)
         super().__init__(model, x, y, sample_weight, **options)
 

@@ -1,11 +1,15 @@
 """The Jacobian of a model's outputs over a data set."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_flag, checked_integer
+from keras_curvature._typing import Array, Data, Layers
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.losses.term import LossTerm
 from keras_curvature.operators._flat import FlatVectors, checked_matrix
@@ -13,6 +17,9 @@ from keras_curvature.operators._interfaces import scipy_operator
 from keras_curvature.operators._model_loss import ModelLoss
 from keras_curvature.operators._model_operator import over_columns
 from keras_curvature.operators._opened import opened
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 
 class Jacobian:
@@ -58,15 +65,15 @@ class Jacobian:
 
     def __init__(
         self,
-        model,
-        x,
+        model: keras.Model,
+        x: Data,
         *,
-        layers=None,
-        training=False,
-        batch_size=256,
-        jit_compile=False,
-        verbose=0,
-    ):
+        layers: Layers | None = None,
+        training: bool = False,
+        batch_size: int = 256,
+        jit_compile: bool = False,
+        verbose: int = 0,
+    ) -> None:
         self.variables, self._passes = opened(
             model,
             (x, None, None),
@@ -86,16 +93,16 @@ class Jacobian:
         )
 
     @property
-    def dtype(self):
+    def dtype(self) -> tf.DType:
         return self._vectors.dtype
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         samples = int(self._passes.survey.samples)
         return (samples * self._width(), self._vectors.size)
 
     @property
-    def T(self):
+    def T(self) -> _Transpose:
         return _Transpose(self)
 
     def _width(self):
@@ -109,7 +116,7 @@ class Jacobian:
             )
         return sum(widths)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Array) -> Any:
         if isinstance(other, (list, tuple)):
             other = self._vectors.flatten(other)
         vectors = checked_matrix(other, self.shape[1], self.shape, self.dtype)
@@ -131,7 +138,7 @@ class Jacobian:
         parts = self._passes.each(self._pull, rows)
         return _like(vectors, tf.add_n([part for (part,) in parts]))
 
-    def to_dense(self, block_size=64):
+    def to_dense(self, block_size: int = 64) -> tf.Tensor:
         """The matrix itself, of shape `(N·m, n)`.
 
         Args:
@@ -144,7 +151,7 @@ class Jacobian:
             return tf.transpose(_dense(self.T, rows, block_size))
         return _dense(self, columns, block_size)
 
-    def to_scipy(self):
+    def to_scipy(self) -> LinearOperator:
         """A `scipy.sparse.linalg.LinearOperator`, for NumPy arrays."""
         return scipy_operator(
             self, lambda v: self @ v, self._transposed_product

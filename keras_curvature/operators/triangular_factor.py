@@ -1,5 +1,7 @@
 """The triangular factor of a Gauss-Newton matrix, without forming it."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
@@ -10,6 +12,7 @@ from keras_curvature.operators._sample_diagonal import (
     sample_jacobians,
     samples_held_at_once,
 )
+from keras_curvature.operators.gauss_newton import GaussNewton
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class TriangularFactor:
     rows: int
 
 
-def triangular_factor(operator):
+def triangular_factor(operator: GaussNewton) -> TriangularFactor:
     """The `TriangularFactor` of a `GaussNewton` operator.
 
     By QR factorizations that take one batch after the other, so that the

@@ -1,5 +1,7 @@
 """AdaHessian: Adam with the Hessian's diagonal in place of the gradient's."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -9,6 +11,7 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import LearningRate
 from keras_curvature.optimizers._diagonal.base import (
     DiagonalCurvatureOptimizer,
     correction,
@@ -94,20 +97,20 @@ class AdaHessian(DiagonalCurvatureOptimizer):
 
     def __init__(
         self,
-        learning_rate=0.15,
+        learning_rate: LearningRate = 0.15,
         *,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-4,
-        hessian_power=1.0,
-        update_period=1,
-        probes=1,
-        spatial_averaging=True,
-        weight_decay=None,
-        seed=0,
-        name="adahessian",
-        **kwargs,
-    ):
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-4,
+        hessian_power: float = 1.0,
+        update_period: int = 1,
+        probes: int = 1,
+        spatial_averaging: bool = True,
+        weight_decay: float | None = None,
+        seed: int = 0,
+        name: str = "adahessian",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             beta_1=beta_1,
@@ -147,7 +150,12 @@ class AdaHessian(DiagonalCurvatureOptimizer):
             estimate = tf.reduce_mean(estimate, axis=axes, keepdims=True)
         return tf.square(estimate)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self,
+        gradient: tf.Tensor,
+        variable: keras.Variable,
+        learning_rate: tf.Tensor,
+    ) -> None:
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         m, v = self._momentums[index], self._diagonals[index]
@@ -173,7 +181,7 @@ class AdaHessian(DiagonalCurvatureOptimizer):
             / (curvature + scale * self._epsilon_in(dtype)),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

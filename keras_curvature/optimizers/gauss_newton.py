@@ -1,5 +1,7 @@
 """The Gauss-Newton method, without matrices, as a Keras optimizer."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -101,18 +103,18 @@ class GaussNewton(LeastSquaresSolver):
 
     def __init__(
         self,
-        cg_tolerance=0.1,
+        cg_tolerance: float = 0.1,
         *,
-        max_cg_iterations=100,
-        initial_trust_radius=1.0,
-        max_attempts=5,
-        mini_batches=False,
-        gradient_tolerance=0.0,
-        step_tolerance=0.0,
-        loss_tolerance=0.0,
-        name=None,
-        **kwargs,
-    ):
+        max_cg_iterations: int = 100,
+        initial_trust_radius: float = 1.0,
+        max_attempts: int = 5,
+        mini_batches: bool = False,
+        gradient_tolerance: float = 0.0,
+        step_tolerance: float = 0.0,
+        loss_tolerance: float = 0.0,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             initial_trust_radius=initial_trust_radius,
             max_attempts=max_attempts,
@@ -182,7 +184,7 @@ class GaussNewton(LeastSquaresSolver):
             "cg_iterations": self._state["cg_iterations"],
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "cg_tolerance": self.cg_tolerance,

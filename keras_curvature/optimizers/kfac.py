@@ -1,5 +1,7 @@
 """K-FAC: natural gradients with Kronecker-factored curvature."""
 
+from typing import Any, Literal
+
 import keras
 import tensorflow as tf
 
@@ -10,6 +12,7 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import LearningRate
 from keras_curvature.operators.kronecker.factors import SHARINGS
 from keras_curvature.operators.kronecker.likelihood import FISHERS
 from keras_curvature.optimizers._kronecker.base import KroneckerOptimizer
@@ -118,22 +121,22 @@ class KFAC(KroneckerOptimizer):
 
     def __init__(
         self,
-        learning_rate=0.1,
+        learning_rate: LearningRate = 0.1,
         *,
-        momentum=0.9,
-        damping=0.005,
-        decay=0.95,
-        update_period=10,
-        fisher="monte_carlo",
-        sharing="expand",
-        eigenvalue_correction=False,
-        kl_bound=2e-4,
-        max_factor_size=2048,
-        weight_decay=None,
-        seed=0,
-        name="kfac",
-        **kwargs,
-    ):
+        momentum: float = 0.9,
+        damping: float = 0.005,
+        decay: float = 0.95,
+        update_period: int = 10,
+        fisher: Literal["exact", "monte_carlo", "empirical"] = "monte_carlo",
+        sharing: Literal["expand", "reduce"] = "expand",
+        eigenvalue_correction: bool = False,
+        kl_bound: float | None = 2e-4,
+        max_factor_size: int = 2048,
+        weight_decay: float | None = None,
+        seed: int = 0,
+        name: str = "kfac",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
@@ -160,7 +163,12 @@ class KFAC(KroneckerOptimizer):
         self.seed = checked_integer("seed", seed, minimum=0)
         self._set_preconditioner()
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self,
+        gradient: tf.Tensor,
+        variable: keras.Variable,
+        learning_rate: tf.Tensor,
+    ) -> None:
         # The gradient has become a direction by now.
         dtype = variable.dtype
         index = self._get_variable_index(variable)
@@ -168,7 +176,7 @@ class KFAC(KroneckerOptimizer):
         self.assign(m, m * self.momentum + tf.cast(gradient, dtype))
         self.assign_sub(variable, cast(learning_rate, dtype) * m)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -1,6 +1,7 @@
 """Limited-memory BFGS."""
 
 import math
+from typing import Any, Literal
 
 import keras
 
@@ -116,19 +117,19 @@ class LBFGS(LineSearchSolver):
 
     def __init__(
         self,
-        history_size=10,
+        history_size: int = 10,
         *,
-        line_search="strong_wolfe",
-        sufficient_decrease=1e-4,
-        wolfe_curvature=0.9,
-        line_search_evaluations=20,
-        gradient_tolerance=1e-8,
-        loss_tolerance=0.0,
-        gradient_accumulation_steps=None,
-        loss_scale_factor=None,
-        name=None,
-        **options,
-    ):
+        line_search: Literal["strong_wolfe", "armijo"] = "strong_wolfe",
+        sufficient_decrease: float = 1e-4,
+        wolfe_curvature: float = 0.9,
+        line_search_evaluations: int = 20,
+        gradient_tolerance: float = 1e-8,
+        loss_tolerance: float = 0.0,
+        gradient_accumulation_steps: int | None = None,
+        loss_scale_factor: float | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(
             gradient_tolerance=gradient_tolerance,
             loss_tolerance=loss_tolerance,
@@ -151,7 +152,7 @@ class LBFGS(LineSearchSolver):
             rules = rules._replace(curvature=math.inf)
         self.rules = rules
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "history_size": self.history_size,
             "line_search": self.line_search,

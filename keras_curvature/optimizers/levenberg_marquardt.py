@@ -1,5 +1,7 @@
 """The Levenberg-Marquardt method as a Keras optimizer."""
 
+from typing import Any, Literal
+
 import keras
 import tensorflow as tf
 
@@ -161,20 +163,20 @@ class LevenbergMarquardt(LeastSquaresSolver):
 
     def __init__(
         self,
-        linear_solver="auto",
+        linear_solver: Literal["auto", "cholesky", "dual", "qr"] = "auto",
         *,
-        scaling="marquardt",
-        geodesic_acceleration="auto",
-        initial_trust_radius=0.5,
-        max_attempts=10,
-        slice_size=None,
-        mini_batches=False,
-        gradient_tolerance=0.0,
-        step_tolerance=0.0,
-        loss_tolerance=0.0,
-        name=None,
-        **kwargs,
-    ):
+        scaling: Literal["marquardt", "identity", "root"] = "marquardt",
+        geodesic_acceleration: bool | Literal["auto"] = "auto",
+        initial_trust_radius: float = 0.5,
+        max_attempts: int = 10,
+        slice_size: int | None = None,
+        mini_batches: bool = False,
+        gradient_tolerance: float = 0.0,
+        step_tolerance: float = 0.0,
+        loss_tolerance: float = 0.0,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             initial_trust_radius=initial_trust_radius,
             max_attempts=max_attempts,
@@ -244,7 +246,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
     def _progress(self):
         return {**super()._progress(), "damping": self._state["damping"]}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "linear_solver": self.linear_solver,

@@ -1,6 +1,7 @@
 """Newton's method with truncated conjugate gradients and a trust region."""
 
 import math
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -117,18 +118,18 @@ class NewtonCG(TrustRegionSolver):
 
     def __init__(
         self,
-        initial_trust_radius=1.0,
+        initial_trust_radius: float = 1.0,
         *,
-        cg_tolerance=0.5,
-        max_cg_iterations=200,
-        preconditioner=None,
-        history_size=10,
-        gradient_tolerance=1e-8,
-        loss_tolerance=0.0,
-        loss_scale_factor=None,
-        name=None,
-        **options,
-    ):
+        cg_tolerance: float = 0.5,
+        max_cg_iterations: int = 200,
+        preconditioner: Literal["lbfgs"] | None = None,
+        history_size: int = 10,
+        gradient_tolerance: float = 1e-8,
+        loss_tolerance: float = 0.0,
+        loss_scale_factor: float | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(
             gradient_tolerance=gradient_tolerance,
             loss_tolerance=loss_tolerance,
@@ -201,7 +202,9 @@ class NewtonCG(TrustRegionSolver):
             return None
         return lambda vector: self._memory.product(state, vector)
 
-    def learn(self, before, after):
+    def learn(
+        self, before: dict[str, Any], after: dict[str, Any]
+    ) -> dict[str, Any]:
         if not self.preconditioner:
             return {}
         return self._memory.update(
@@ -212,10 +215,10 @@ class NewtonCG(TrustRegionSolver):
             before["gradient"],
         )
 
-    def forget(self, state):
+    def forget(self, state: dict[str, Any]) -> dict[str, Any]:
         return self._memory.forget(state) if self.preconditioner else {}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "initial_trust_radius": self.initial_trust_radius,
             "cg_tolerance": self.cg_tolerance,

@@ -1,5 +1,8 @@
 """Gradient descent on a loss and on the norm of its gradient."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -9,6 +12,7 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import Variables
 from keras_curvature.autodiff.curvature_of import curvature_of, not_recorded
 from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.amortize import amortize
@@ -97,14 +101,14 @@ class SecondOrderGradient(
 
     def __init__(
         self,
-        optimizer="sgd",
+        optimizer: str | dict[str, Any] | keras.optimizers.Optimizer = "sgd",
         *,
-        gradient_weight=1.0,
-        curvature_weight=0.1,
-        normalize=False,
-        update_period=1,
-        name=None,
-    ):
+        gradient_weight: float = 1.0,
+        curvature_weight: float = 0.1,
+        normalize: bool = False,
+        update_period: int = 1,
+        name: str | None = None,
+    ) -> None:
         super().__init__(optimizer, name=name)
         self.gradient_weight = checked_number(
             "gradient_weight", gradient_weight, minimum=0
@@ -125,7 +129,7 @@ class SecondOrderGradient(
         )
 
     @property
-    def uses_curvature(self):
+    def uses_curvature(self) -> bool:
         """Bool, whether `keras_curvature.Model` must record its training step.
 
         `apply` can then ask for curvature under `run_eagerly=True` too.
@@ -133,7 +137,7 @@ class SecondOrderGradient(
         return self.curvature_weight != 0
 
     @created_outside_of_traces()
-    def build(self, variables):
+    def build(self, variables: Variables) -> None:
         if self.built:
             return
         variables = list(variables)
@@ -151,7 +155,9 @@ class SecondOrderGradient(
                 for index, variable in enumerate(variables)
             ]
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: Sequence[Any], trainable_variables: Variables | None = None
+    ) -> None:
         grads, variables, indices = gradients_and_variables(
             self, grads, trainable_variables
         )
@@ -258,7 +264,7 @@ class SecondOrderGradient(
             for variable, product in zip(held, products, strict=True):
                 variable.assign(product)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         inner = type(self.inner_optimizer).__name__
         return (
             f"SecondOrderGradient({inner}, "
@@ -267,7 +273,7 @@ class SecondOrderGradient(
             f"normalize={self.normalize}, update_period={self.update_period})"
         )
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Variables) -> None:
         super().finalize_variable_values(var_list)
         self._warn_of_skipped_steps(
             "g, H·g or what the inner optimizer made of them",
@@ -275,7 +281,7 @@ class SecondOrderGradient(
             "the loss scale.",
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "gradient_weight": self.gradient_weight,

@@ -1,6 +1,7 @@
 """Self-scaled quasi-Newton methods with a dense inverse Hessian."""
 
 import os
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -111,18 +112,18 @@ class SelfScaledBroyden(LineSearchSolver):
 
     def __init__(
         self,
-        update="ssbroyden",
+        update: Literal["ssbroyden", "ssbfgs", "bfgs"] = "ssbroyden",
         *,
-        sufficient_decrease=1e-4,
-        wolfe_curvature=0.9,
-        line_search_evaluations=20,
-        gradient_tolerance=1e-8,
-        loss_tolerance=0.0,
-        gradient_accumulation_steps=None,
-        loss_scale_factor=None,
-        name=None,
-        **options,
-    ):
+        sufficient_decrease: float = 1e-4,
+        wolfe_curvature: float = 0.9,
+        line_search_evaluations: int = 20,
+        gradient_tolerance: float = 1e-8,
+        loss_tolerance: float = 0.0,
+        gradient_accumulation_steps: int | None = None,
+        loss_scale_factor: float | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(
             gradient_tolerance=gradient_tolerance,
             loss_tolerance=loss_tolerance,
@@ -141,7 +142,7 @@ class SelfScaledBroyden(LineSearchSolver):
         _refuse_large(self.name, size, tf.as_dtype(dtype).size)
         return super()._method_shapes(size, dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "update": self.update,
             "sufficient_decrease": self.rules.sufficient_decrease,

@@ -1,9 +1,12 @@
 """What all solvers of this package are to the one who uses them."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_number
+from keras_curvature._typing import LearningRate, Variables
 from keras_curvature.optimizers._common.options import refuse_options
 from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
 
@@ -23,7 +26,7 @@ class SolverError(RuntimeError):
     ```
     """
 
-    def __init__(self, message, reason=None):
+    def __init__(self, message: str, reason: StopReason | None = None) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -85,8 +88,14 @@ class Solver(keras.optimizers.Optimizer):
     """
 
     def __init__(
-        self, *, gradient_tolerance, loss_tolerance, name, options, **kwargs
-    ):
+        self,
+        *,
+        gradient_tolerance: float,
+        loss_tolerance: float,
+        name: str | None,
+        options: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
         refuse_options(type(self).__name__, options)
         super().__init__(learning_rate=1.0, name=name, **kwargs)
         self.gradient_tolerance = checked_number(
@@ -99,7 +108,7 @@ class Solver(keras.optimizers.Optimizer):
     # How the run stands
 
     @property
-    def progress(self):
+    def progress(self) -> dict[str, float]:
         """How the run stands, as a dict of floats.
 
         `accepted_loss`, `gradient_norm`, `evaluations` and `accepted_steps`
@@ -111,36 +120,36 @@ class Solver(keras.optimizers.Optimizer):
         return {name: number(value) for name, value in self._progress().items()}
 
     @property
-    def stop_reason(self):
+    def stop_reason(self) -> StopReason | None:
         """The `StopReason` of a run that has ended, else None."""
         if not self.built:
             return None
         return StopReason.of_code(int(number(self._status)))
 
     @property
-    def converged(self):
+    def converged(self) -> bool:
         """Whether the run has ended without an error."""
         reason = self.stop_reason
         return reason is not None and not reason.is_error
 
     @property
-    def has_ended(self):
+    def has_ended(self) -> tf.Tensor:
         """Whether the run has ended, a scalar bool tensor.
 
         What `stop_reason` is to Python, for a loop of TensorFlow's.
         """
         return tf.convert_to_tensor(self._status) != RUNNING
 
-    def raise_on_error(self):
+    def raise_on_error(self) -> None:
         """Raises `SolverError` where the run cannot go on."""
         reason = self.stop_reason
         if reason is not None and reason.is_error:
             raise SolverError(f"{self.name}: {reason.sentence}", reason)
 
-    def warn(self):
+    def warn(self) -> None:
         """Warns, once, of what the run has noticed and a user should know."""
 
-    def reset(self):
+    def reset(self) -> None:
         """Forgets the run; the next step begins one from the model's weights.
 
         Call it after a change of data or loss. Weights moved by hand begin a
@@ -148,7 +157,7 @@ class Solver(keras.optimizers.Optimizer):
         """
         raise NotImplementedError
 
-    def announce_new_data(self):
+    def announce_new_data(self) -> None:
         """Says that the next step sees other data, and that the run goes on.
 
         For data that are drawn anew from the same source, as collocation
@@ -162,16 +171,16 @@ class Solver(keras.optimizers.Optimizer):
 
     # The accepted point
 
-    def restore_accepted_point(self):
+    def restore_accepted_point(self) -> None:
         """Gives the model the best weights that were accepted.
 
         Needed only where a run was left between two steps: `fit` calls it.
         """
 
-    def restore_trial(self):
+    def restore_trial(self) -> None:
         """Gives the model the weights that the next step is to evaluate."""
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Variables) -> None:
         """Leaves the accepted point in the model; `fit` calls this at its end.
 
         In a training loop of your own, call it after the last step.
@@ -184,7 +193,7 @@ class Solver(keras.optimizers.Optimizer):
             self.raise_on_error()
 
     @property
-    def was_rejected(self):
+    def was_rejected(self) -> Any:
         """Whether the last step evaluated weights that were not accepted.
 
         A scalar bool tensor, or None where it cannot be told or where a step
@@ -203,19 +212,19 @@ class Solver(keras.optimizers.Optimizer):
         raise NotImplementedError
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         """1: the length of a step is found, not set."""
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: LearningRate) -> None:
         refuse_options(type(self).__name__, {"learning_rate": learning_rate})
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
         return f"{type(self).__name__}({settings})"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "gradient_tolerance": self.gradient_tolerance,
             "loss_tolerance": self.loss_tolerance,

@@ -1,10 +1,13 @@
 """Sophia: momentum clipped by the Hessian's diagonal."""
 
+from typing import Any, Literal
+
 import keras
 import tensorflow as tf
 
 from keras_curvature._casting import cast
 from keras_curvature._checks import checked_choice, checked_flag, checked_number
+from keras_curvature._typing import LearningRate
 from keras_curvature.optimizers._diagonal.base import (
     DiagonalCurvatureOptimizer,
     correction,
@@ -111,20 +114,22 @@ class Sophia(DiagonalCurvatureOptimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: LearningRate = 0.001,
         *,
-        beta_1=0.96,
-        beta_2=0.99,
-        rho=0.01,
-        epsilon=1e-12,
-        update_period=10,
-        estimator="hutchinson",
-        bias_correction=False,
-        weight_decay=None,
-        seed=0,
-        name="sophia",
-        **kwargs,
-    ):
+        beta_1: float = 0.96,
+        beta_2: float = 0.99,
+        rho: float = 0.01,
+        epsilon: float = 1e-12,
+        update_period: int = 10,
+        estimator: Literal[
+            "hutchinson", "gauss_newton_bartlett"
+        ] = "hutchinson",
+        bias_correction: bool = False,
+        weight_decay: float | None = None,
+        seed: int = 0,
+        name: str = "sophia",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             beta_1=beta_1,
@@ -141,7 +146,9 @@ class Sophia(DiagonalCurvatureOptimizer):
         self.estimator = checked_choice("estimator", estimator, _ESTIMATORS)
         self.bias_correction = checked_flag("bias_correction", bias_correction)
         if estimator == "hutchinson":
-            self._estimator = Hutchinson(probes=1, seed=self.seed)
+            self._estimator: Hutchinson | GaussNewtonBartlett = Hutchinson(
+                probes=1, seed=self.seed
+            )
         else:
             self._estimator = GaussNewtonBartlett(self.seed)
             self._remedy_of_skipping += (
@@ -153,7 +160,12 @@ class Sophia(DiagonalCurvatureOptimizer):
     def _curvature_moment(self, estimate, variable):
         return estimate
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self,
+        gradient: tf.Tensor,
+        variable: keras.Variable,
+        learning_rate: tf.Tensor,
+    ) -> None:
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         m, h = self._momentums[index], self._diagonals[index]
@@ -169,7 +181,7 @@ class Sophia(DiagonalCurvatureOptimizer):
             cast(learning_rate, dtype) * tf.clip_by_value(m / curvature, -1, 1),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -1,5 +1,7 @@
 """Why a solver stopped."""
 
+from __future__ import annotations
+
 import enum
 
 
@@ -31,26 +33,26 @@ class StopReason(str, enum.Enum):
     WEIGHTS_REWRITTEN = "weights_rewritten"
 
     @property
-    def sentence(self):
+    def sentence(self) -> str:
         """What happened and, for an error, what to do about it."""
         return _SENTENCES[self]
 
     @property
-    def is_error(self):
+    def is_error(self) -> bool:
         """Whether the run cannot go on, rather than has converged."""
         return self in _ERRORS
 
     @property
-    def code(self):
+    def code(self) -> int:
         """The number that stands for it in the state of a solver, from 1."""
         return list(StopReason).index(self) + 1
 
     @staticmethod
-    def of_code(code):
+    def of_code(code: int) -> StopReason | None:
         """The reason with this code; None for 0, a run that goes on."""
         return list(StopReason)[code - 1] if code else None
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.sentence
 
 

@@ -1,5 +1,10 @@
 """An activation and its derivatives."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,8 +18,17 @@ from keras_curvature.plots._axes import (
     draw_zero_line,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_activation(activation, *, ax=None, start=-6.0, stop=6.0):
+
+def plot_activation(
+    activation: str | Callable[[tf.Tensor], tf.Tensor],
+    *,
+    ax: Axes | None = None,
+    start: float = -6.0,
+    stop: float = 6.0,
+) -> Axes:
     """Draws f, f′ and f″ of an activation.
 
     Args:

@@ -1,11 +1,20 @@
 """What the activations do to the gradient."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras_curvature.diagnostics import ActivationReport
 from keras_curvature.plots._axes import BLUE, GREY, ORANGE, axes_for
 from keras_curvature.plots._bars import draw_bars
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_activation_report(report, *, ax=None):
+
+def plot_activation_report(
+    report: ActivationReport, *, ax: Axes | None = None
+) -> Axes:
     """Draws bars for each activation: passed on, saturated, dead.
 
     Args:

@@ -1,9 +1,17 @@
 """Where the curvature of each layer comes from."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
 from keras_curvature._checks import checked_choice
 from keras_curvature.diagnostics import CurvatureSplit
 from keras_curvature.plots._axes import BLUE, GREY, ORANGE, axes_for
 from keras_curvature.plots._bars import draw_bars
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _LABELS = {
     "gauss_newton": ("Gauss–Newton", BLUE),
@@ -12,7 +20,12 @@ _LABELS = {
 }
 
 
-def plot_curvature_split(split, *, ax=None, quantity="trace"):
+def plot_curvature_split(
+    split: CurvatureSplit,
+    *,
+    ax: Axes | None = None,
+    quantity: Literal["trace", "norm"] = "trace",
+) -> Axes:
     """Draws bars for the parts of the Hessian of each layer.
 
     Args:

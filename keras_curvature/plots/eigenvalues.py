@@ -1,12 +1,22 @@
 """Eigenvalues one by one."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_curvature.linalg import Eigenpairs
 from keras_curvature.plots._axes import BLUE, ORANGE, axes_for, draw_zero_line
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_eigenvalues(eigenvalues, *, ax=None):
+
+def plot_eigenvalues(
+    eigenvalues: Eigenpairs | ArrayLike, *, ax: Axes | None = None
+) -> Axes:
     """Draws eigenvalues from the largest to the smallest.
 
     Bars show the residuals, within which an eigenvalue lies for certain. What

@@ -1,14 +1,24 @@
 """The loss on a line or a plane."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_curvature.diagnostics import LossLandscape
 from keras_curvature.plots._axes import BLUE, ORANGE, axes_for
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 _LEVELS = 20
 
 
-def plot_loss_landscape(landscape, *, ax=None):
+def plot_loss_landscape(
+    landscape: LossLandscape, *, ax: Axes | None = None
+) -> Axes:
     """Draws a line of losses, or a map with lines of equal loss.
 
     A cross is at the weights of the model. The scale of the losses is

@@ -1,12 +1,21 @@
 """How often predictions are right, beside how sure they are."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_curvature.plots._axes import BLUE, GREY, axes_for
 from keras_curvature.uncertainty.calibration import Reliability
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_reliability(reliability, *, ax=None):
+
+def plot_reliability(
+    reliability: Reliability, *, ax: Axes | None = None
+) -> Axes:
     """Draws the accuracy of predictions over their confidence.
 
     Bars are the bins, with the share of the predictions in them as their

@@ -1,13 +1,26 @@
 """The density of eigenvalues."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_curvature._checks import checked_integer, checked_number
 from keras_curvature.linalg import SpectralDensity
 from keras_curvature.plots._axes import BLUE, axes_for
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_spectral_density(spectrum, *, ax=None, width=None, points=1000):
+
+def plot_spectral_density(
+    spectrum: SpectralDensity,
+    *,
+    ax: Axes | None = None,
+    width: float | None = None,
+    points: int = 1000,
+) -> Axes:
     """Draws the density of eigenvalues over a logarithmic scale.
 
     The band is two standard errors of the mean of the runs to each side. The

@@ -1,8 +1,15 @@
 """All that a page says of the curvature of a model."""
 
+from __future__ import annotations
+
 import dataclasses
+import os
+from collections.abc import Sequence
+
+import keras
 
 from keras_curvature._checks import checked_integer
+from keras_curvature._typing import Array, Data, Layers, Loss
 from keras_curvature.diagnostics import (
     ActivationReport,
     CurvatureSplit,
@@ -68,7 +75,7 @@ class CurvatureReport:
     model: str
     parameters: int
     weights: int
-    layers: tuple | None
+    layers: tuple[str, ...] | None
     samples: int
     loss: float
     loss_name: str
@@ -85,23 +92,23 @@ class CurvatureReport:
     slope: float
     reliability: Reliability | None
     accuracy: float | None
-    missing: dict
-    notes: list
+    missing: dict[str, str]
+    notes: list[str]
     products: int
     seconds: float
     seed: int
 
     @property
-    def sharpness(self):
+    def sharpness(self) -> float:
         """The largest eigenvalue."""
         return float(self.largest.values[0])
 
     @property
-    def stability_limit(self):
+    def stability_limit(self) -> float | None:
         """2 / learning rate, None without one or where it is 0."""
         return 2 / self.learning_rate if self.learning_rate else None
 
-    def to_html(self, source=()):
+    def to_html(self, source: Sequence[tuple[str, str]] = ()) -> str:
         """The page, a string that needs no other file and no script.
 
         Args:
@@ -113,7 +120,11 @@ class CurvatureReport:
         """
         return page(self, source)
 
-    def save(self, path, source=()):
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        source: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Writes the page, whole or not at all.
 
         Args:
@@ -124,17 +135,17 @@ class CurvatureReport:
 
 
 def curvature_report(
-    model,
-    x,
-    y=None,
-    sample_weight=None,
+    model: keras.Model,
+    x: Data,
+    y: Data | None = None,
+    sample_weight: Array | None = None,
     *,
-    loss=None,
-    layers=None,
-    batch_size=256,
-    seed=0,
-    verbose=0,
-):
+    loss: Loss | None = None,
+    layers: Layers | None = None,
+    batch_size: int = 256,
+    seed: int = 0,
+    verbose: int = 0,
+) -> CurvatureReport:
     """Measures the curvature of a trained model, for a page.
 
     The largest and smallest eigenvalues of the Hessian, its trace and the

@@ -2,7 +2,9 @@
 
 import functools
 import inspect
+from typing import Any
 
+from keras_curvature._typing import Structure
 from keras_curvature.autodiff import exact_derivatives
 
 _COMPUTING = (
@@ -21,22 +23,22 @@ class ExactDerivatives:
     gradient penalty is.
     """
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in _COMPUTING:
             method = vars(cls).get(name)
             if inspect.isfunction(method):
                 setattr(cls, name, _exact(method))
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with exact_derivatives():
             return super().__call__(*args, **kwargs)
 
-    def test_step(self, data):
+    def test_step(self, data: Structure) -> Any:
         with exact_derivatives():
             return super().test_step(data)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Structure) -> Any:
         with exact_derivatives():
             return super().predict_step(data)
 

@@ -1,10 +1,12 @@
 """A Keras model whose training step is differentiated again."""
 
 import inspect
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_curvature._typing import Structure
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
 from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers.solver import Solver
@@ -32,7 +34,7 @@ class CurvatureTrainStep(ExactDerivatives):
     - `Solver`, the base class: `fit` ends with its run.
     """
 
-    def train_step(self, data):
+    def train_step(self, data: Structure) -> Any:
         _refuse_loss_scale(self.optimizer)
         if not is_built(self):
             # Weights that are still to come may begin with values of the data.
@@ -80,12 +82,12 @@ class CurvatureTrainStep(ExactDerivatives):
             variable.assign(value)
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         super().make_train_function(force)
         if isinstance(self.optimizer, Solver):
             self.train_function = watched(self.train_function, self)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         if not isinstance(getattr(self, "optimizer", None), Solver):
             return super().fit(*args, **kwargs)
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
@@ -99,8 +101,13 @@ class CurvatureTrainStep(ExactDerivatives):
             raise
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Structure = None,
+        y: Structure = None,
+        y_pred: Structure = None,
+        sample_weight: Structure = None,
+        training: bool = True,
+    ) -> Any:
         loss = super().compute_loss(
             x, y, y_pred, sample_weight, training=training
         )

@@ -1,5 +1,7 @@
 """The Keras model whose training step records its curvature."""
 
+from typing import Any
+
 import keras
 
 from keras_curvature.training._mixin import CurvatureTrainStep
@@ -54,12 +56,12 @@ class Model(CurvatureTrainStep, keras.Model):
     ```
     """
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional(args, kwargs):
             return Functional(*args, **kwargs)
         return super().__new__(cls, *args, **kwargs)
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _is_functional(args, kwargs):
             # As Keras does with subclasses of its own Model. Not in __new__,
             # which sees the arguments of the subclass, whatever they mean.

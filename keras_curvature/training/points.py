@@ -1,11 +1,19 @@
 """Points of a box, to be drawn anew while a solver runs."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_curvature._checks import checked_integer, checked_number
 
 
-def uniform_points(count, low, high, seed=None):
+def uniform_points(
+    count: int,
+    low: Sequence[float],
+    high: Sequence[float],
+    seed: int | np.random.Generator | None = None,
+) -> np.ndarray:
     """Independent points, uniform in a box.
 
     Args:
@@ -32,7 +40,12 @@ def uniform_points(count, low, high, seed=None):
     return _in_box(count, low, high, seed, lambda rng, shape: rng.random(shape))
 
 
-def latin_hypercube_points(count, low, high, seed=None):
+def latin_hypercube_points(
+    count: int,
+    low: Sequence[float],
+    high: Sequence[float],
+    seed: int | np.random.Generator | None = None,
+) -> np.ndarray:
     """A Latin hypercube: each coordinate has one point in each of its parts.
 
     Each side of the box is cut into `count` equal parts, and their order is
@@ -74,8 +87,13 @@ def latin_hypercube_points(count, low, high, seed=None):
 
 
 def residual_based_points(
-    candidates, residuals, count, exponent=1.0, offset=1.0, seed=None
-):
+    candidates: ArrayLike,
+    residuals: ArrayLike,
+    count: int,
+    exponent: float = 1.0,
+    offset: float = 1.0,
+    seed: int | np.random.Generator | None = None,
+) -> np.ndarray:
     """Some of the candidates, more of them where residuals are large.
 
     A candidate x with the residual ε(x) is drawn, without replacement, with

@@ -1,6 +1,8 @@
 """Training a compiled model by a solver, at the speed of its steps."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import keras
 
@@ -9,10 +11,12 @@ from keras_curvature._checks import (
     checked_flag,
     checked_integer,
 )
+from keras_curvature._typing import Data, Structure
 from keras_curvature.optimizers.solver import Solver
 from keras_curvature.training._resampling import Resampling
 from keras_curvature.training._solve_run import SolveRun
 from keras_curvature.training._whole_batch import whole_batch
+from keras_curvature.training.solve_result import SolveResult
 from keras_curvature.uncertainty.parameter_covariance import (
     parameter_covariance,
     refuse_other_losses,
@@ -20,20 +24,20 @@ from keras_curvature.uncertainty.parameter_covariance import (
 
 
 def solve(
-    model,
-    x,
-    y=None,
-    sample_weight=None,
+    model: keras.Model,
+    x: Data,
+    y: Data | None = None,
+    sample_weight: Structure = None,
     *,
-    max_steps=1000,
-    steps_per_epoch=100,
-    validation_data=None,
-    callbacks=None,
-    resample=None,
-    resample_period=100,
-    errors=False,
-    verbose="auto",
-):
+    max_steps: int = 1000,
+    steps_per_epoch: int = 100,
+    validation_data: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
+    resample: Callable[[keras.Model], Any] | None = None,
+    resample_period: int = 100,
+    errors: bool = False,
+    verbose: Literal["auto", 0, 1, 2] = "auto",
+) -> SolveResult:
     """Trains a compiled model by its solver, on the whole data as one batch.
 
     What `fit(batch_size=len(x), shuffle=False, epochs=max_steps)` does, without

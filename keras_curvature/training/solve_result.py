@@ -4,6 +4,7 @@ import dataclasses
 import enum
 
 from keras_curvature.optimizers.stop_reason import StopReason
+from keras_curvature.uncertainty.parameter_errors import ParameterErrors
 
 
 class SolveStatus(str, enum.Enum):
@@ -74,22 +75,22 @@ class SolveResult:
     gradient_norm: float
     seconds: float
     first_step_seconds: float
-    history: dict = dataclasses.field(repr=False)
-    errors: object = dataclasses.field(default=None, repr=False)
+    history: dict[str, list[float]] = dataclasses.field(repr=False)
+    errors: ParameterErrors | None = dataclasses.field(default=None, repr=False)
 
     @property
-    def converged(self):
+    def converged(self) -> bool:
         """Whether the run of the solver has come to its end."""
         return self.status is SolveStatus.CONVERGED
 
     @property
-    def reason(self):
+    def reason(self) -> str:
         """A sentence that says why it ended."""
-        if self.converged:
+        if self.converged and self.stop_reason is not None:
             return self.stop_reason.sentence
         return _SENTENCES[self.status]
 
-    def __str__(self):
+    def __str__(self) -> str:
         errors = [] if self.errors is None else ["", str(self.errors)]
         return "\n".join(
             [

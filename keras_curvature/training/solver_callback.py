@@ -1,5 +1,7 @@
 """What a training by a solver needs beyond its steps."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -12,24 +14,28 @@ class SolverCallback(keras.callbacks.Callback):
     `keras_curvature.callbacks.SolverProgress`.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         model = self.model
         model.train_function = watched(model.train_function, model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.model.optimizer.restore_trial()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.model.optimizer.restore_accepted_point()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         solver = self.model.optimizer
         solver.restore_accepted_point()
         solver.warn()
         if logs is not None:
             logs.update(solver.progress)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         reason = self.model.optimizer.stop_reason
         if reason is not None:
             self.model.history.history["stop_reason"] = [reason]

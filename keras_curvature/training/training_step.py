@@ -1,10 +1,13 @@
 """What a training step of this package's models saw, kept on its tape."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import keras
 import tensorflow as tf
 
+from keras_curvature._typing import Structure
 from keras_curvature.losses.compiled import compiled_losses
 from keras_curvature.losses.term import LossTerm
 from keras_curvature.training._keras import call_in_training, layers_of
@@ -54,7 +57,7 @@ class TrainingStep:
     sample_weight: object
     loss: tf.Tensor
 
-    def forward(self, inputs=None):
+    def forward(self, inputs: Structure = None) -> Structure:
         """The model's outputs in training mode at its current weights.
 
         Args:
@@ -65,21 +68,21 @@ class TrainingStep:
         )
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.Layer]:
         """All layers of the model, those of nested models included."""
         return layers_of(self.model)
 
     @property
-    def has_own_loss(self):
+    def has_own_loss(self) -> bool:
         """Whether the model's class computes more than the compiled loss."""
         own = type(self.model).compute_loss.__module__
         return own.split(".")[0] not in ("keras_curvature", "keras")
 
-    def with_outputs(self, outputs):
+    def with_outputs(self, outputs: Structure) -> TrainingStep:
         """The same step with other outputs and without their loss."""
         return dataclasses.replace(self, outputs=outputs, loss=None)
 
-    def loss_terms(self):
+    def loss_terms(self) -> list[LossTerm]:
         """The compiled losses, one `LossTerm` for each output that has one.
 
         Excludes regularizers and `add_loss`.

@@ -1,5 +1,10 @@
 """What a Laplace posterior holds: data, prior, noise and their evidence."""
 
+import os
+from collections.abc import Sequence
+
+import keras
+
 from keras_curvature._checks import checked_number
 from keras_curvature.uncertainty._arguments import precision_of
 from keras_curvature.uncertainty._evidence import Evidence
@@ -17,7 +22,13 @@ class LaplaceState:
         noise: Float > 0.
     """
 
-    def __init__(self, model, structure, prior_precision, noise):
+    def __init__(
+        self,
+        model: keras.Model,
+        structure: str,
+        prior_precision: float | Sequence[float],
+        noise: float,
+    ) -> None:
         self.model = model
         self.structure = structure
         self._given_precision = prior_precision
@@ -25,28 +36,28 @@ class LaplaceState:
         self._fit = None
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return self._fitted.variables
 
     @property
-    def prior_precision(self):
+    def prior_precision(self) -> float | list[float] | None:
         return self._fitted and self._precision
 
     @prior_precision.setter
-    def prior_precision(self, value):
+    def prior_precision(self, value: float | Sequence[float]) -> None:
         self._precision = precision_of(value, self._fitted.variables)
         self._evidence = None
 
     @property
-    def noise(self):
+    def noise(self) -> float:
         return self._noise
 
     @noise.setter
-    def noise(self, value):
+    def noise(self, value: float | Sequence[float]) -> None:
         self._noise = checked_number("noise", value, above=0)
         self._evidence = None
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes all but the model to an `.npz` file.
 
         Args:

@@ -1,12 +1,17 @@
 """Laplace posteriors whose prior and noise are chosen by data."""
 
+from collections.abc import Iterable
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_curvature._checks import (
     checked_flag,
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import Data
 from keras_curvature.uncertainty._arguments import groups_of
 from keras_curvature.uncertainty._evidence import maximize_evidence
 from keras_curvature.uncertainty._laplace_state import LaplaceState
@@ -19,7 +24,13 @@ _PRECISIONS = tuple(np.logspace(-4, 4, 17))
 class TunableLaplace(LaplaceState):
     """Chooses a prior precision and a noise: by the evidence, or other data."""
 
-    def tune(self, *, per_layer=False, max_iterations=200, tolerance=1e-4):
+    def tune(
+        self,
+        *,
+        per_layer: bool = False,
+        max_iterations: int = 200,
+        tolerance: float = 1e-4,
+    ) -> float:
         """Sets prior precision and noise by maximizing the evidence.
 
         By MacKay's fixed point: δ = γ/‖w‖² and noise² = Σr²/(N − Σγ), with
@@ -46,8 +57,14 @@ class TunableLaplace(LaplaceState):
         return self.log_marginal_likelihood()
 
     def tune_by_validation(
-        self, x, y, *, per_layer=False, precisions=_PRECISIONS, link="probit"
-    ):
+        self,
+        x: Data,
+        y: ArrayLike,
+        *,
+        per_layer: bool = False,
+        precisions: Iterable[float] = _PRECISIONS,
+        link: Literal["probit", "monte_carlo", "bridge"] = "probit",
+    ) -> float:
         """Sets the prior precision that predicts other data best.
 
         The least `negative_log_likelihood` of the predictions over a grid;

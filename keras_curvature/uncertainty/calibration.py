@@ -1,11 +1,15 @@
 """Whether probabilities and intervals hold as often as they say."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_curvature._checks import checked_integer, checked_number
 from keras_curvature.uncertainty._quantiles import normal_quantile
+from keras_curvature.uncertainty.prediction import Prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,23 +44,28 @@ class Reliability:
     accuracy: np.ndarray
 
     @property
-    def gaps(self):
+    def gaps(self) -> np.ndarray:
         """|accuracy − confidence| of each bin, 0 for empty ones."""
         gaps = np.abs(self.accuracy - self.confidence)
         return np.where(self.counts > 0, gaps, 0.0)
 
     @property
-    def expected_calibration_error(self):
+    def expected_calibration_error(self) -> float:
         """The mean gap over all predictions (Naeini et al. 2015)."""
         return float(np.sum(self.counts * self.gaps) / np.sum(self.counts))
 
     @property
-    def maximum_calibration_error(self):
+    def maximum_calibration_error(self) -> float:
         """The largest gap."""
         return float(np.max(self.gaps))
 
 
-def reliability(probabilities, labels, *, bins=15):
+def reliability(
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    *,
+    bins: int = 15,
+) -> Reliability:
     """The `Reliability` of predicted probabilities.
 
     Args:
@@ -105,7 +114,7 @@ def reliability(probabilities, labels, *, bins=15):
         )
 
 
-def negative_log_likelihood(prediction, y):
+def negative_log_likelihood(prediction: Prediction, y: ArrayLike) -> float:
     """The mean of −log p(target), the smaller the better.
 
     Args:
@@ -139,7 +148,9 @@ def negative_log_likelihood(prediction, y):
     return float(np.mean(np.sum(terms, 1)))
 
 
-def coverage(prediction, y, level=0.95):
+def coverage(
+    prediction: Prediction, y: ArrayLike, level: float = 0.95
+) -> float:
     """The share of targets within their intervals, `level` at best.
 
     Args:

@@ -1,11 +1,16 @@
 """Elastic weight consolidation: a new task, and the earlier ones kept."""
 
+from __future__ import annotations
+
 import json
+import os
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from keras_curvature._checks import checked_choice, checked_number
+from keras_curvature._typing import Data, Layers
 from keras_curvature.operators.fisher import Fisher
 from keras_curvature.operators.kronecker import KroneckerFactored
 from keras_curvature.uncertainty._quadratic_penalty import (
@@ -76,17 +81,31 @@ class ElasticWeightConsolidation:
         catastrophic forgetting", for Kronecker products.
     """
 
-    def __init__(self, strength=1.0, *, structure="diagonal", fisher="exact"):
+    def __init__(
+        self,
+        strength: float = 1.0,
+        *,
+        structure: Literal["diagonal", "kron"] = "diagonal",
+        fisher: Literal["exact", "monte_carlo", "empirical"] = "exact",
+    ) -> None:
         self.strength = checked_number("strength", strength, minimum=0)
         self.structure = checked_choice("structure", structure, _STRUCTURES)
         self.fisher = checked_choice("fisher", fisher, _FISHERS)
-        self._tasks = []
+        self._tasks: list[Any] = []
 
     @property
-    def tasks(self):
+    def tasks(self) -> int:
         return len(self._tasks)
 
-    def consolidate(self, model, x, y=None, *, layers=None, batch_size=256):
+    def consolidate(
+        self,
+        model: keras.Model,
+        x: Data,
+        y: Data | None = None,
+        *,
+        layers: Layers | None = None,
+        batch_size: int = 256,
+    ) -> None:
         """Keeps what the model has learned of a task, from now on.
 
         Args:
@@ -103,7 +122,7 @@ class ElasticWeightConsolidation:
             ValueError: for a loss without a known likelihood, and for models
                 and data that `Fisher` refuses.
         """
-        options = {"layers": layers, "batch_size": batch_size}
+        options: dict[str, Any] = {"layers": layers, "batch_size": batch_size}
         if self.structure == "kron":
             operator = KroneckerFactored(
                 model, x, y, fisher=self.fisher, **options
@@ -114,12 +133,12 @@ class ElasticWeightConsolidation:
             task = _of_diagonal(operator)
         self._add(task, model)
 
-    def penalty(self):
+    def penalty(self) -> float:
         """What is added to the loss at the weights of now, a float."""
         total = sum(float(p()) for task in self._tasks for p in task)
         return self.strength * total
 
-    def release(self, model):
+    def release(self, model: keras.Model) -> None:
         """Gives the variables back the regularizers that they had.
 
         Args:
@@ -133,7 +152,7 @@ class ElasticWeightConsolidation:
         self._tasks = []
         _trace_again(model)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the penalties of all tasks to an `.npz` file.
 
         Args:
@@ -142,7 +161,7 @@ class ElasticWeightConsolidation:
         Raises:
             ValueError: if two layers have one name, in nested models.
         """
-        arrays = {}
+        arrays: dict[str, Any] = {}
         _refuse_ambiguous(self._tasks)
         for t, task in enumerate(self._tasks):
             for k, penalty in enumerate(task):
@@ -155,7 +174,9 @@ class ElasticWeightConsolidation:
         np.savez(path, facts=json.dumps(facts), **arrays)
 
     @classmethod
-    def load(cls, path, model):
+    def load(
+        cls, path: str | os.PathLike[str], model: keras.Model
+    ) -> ElasticWeightConsolidation:
         """What was saved, for the weights of a model.
 
         Args:

@@ -1,5 +1,8 @@
 """What single training samples do to a model."""
 
+from typing import Literal
+
+import keras
 import numpy as np
 
 from keras_curvature._checks import (
@@ -7,6 +10,7 @@ from keras_curvature._checks import (
     checked_flag,
     checked_number,
 )
+from keras_curvature._typing import Data, Layers
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.uncertainty._fit import fit
 from keras_curvature.uncertainty._likelihoods import summed_loss
@@ -16,19 +20,19 @@ from keras_curvature.uncertainty._sample_gradients import sample_gradients
 
 
 def influence(
-    model,
-    x,
-    y,
-    test_x,
-    test_y,
+    model: keras.Model,
+    x: Data,
+    y: Data,
+    test_x: Data,
+    test_y: Data,
     *,
-    damping,
-    each=False,
-    layers=None,
-    batch_size=256,
-    tolerance=None,
-    max_iterations=1000,
-):
+    damping: float,
+    each: bool = False,
+    layers: Layers | None = None,
+    batch_size: int = 256,
+    tolerance: float | None = None,
+    max_iterations: int = 1000,
+) -> np.ndarray:
     """How the test loss changes when a training sample is left out.
 
         ΔL ≈ (1/N)·∇L_testᵀ·(G + damping·I)⁻¹·∇ℓᵢ
@@ -111,16 +115,16 @@ def influence(
 
 
 def self_influence(
-    model,
-    x,
-    y,
+    model: keras.Model,
+    x: Data,
+    y: Data,
     *,
-    damping,
-    structure="full",
-    rank=50,
-    layers=None,
-    batch_size=256,
-):
+    damping: float,
+    structure: Literal["full", "kron", "diagonal", "low_rank"] = "full",
+    rank: int = 50,
+    layers: Layers | None = None,
+    batch_size: int = 256,
+) -> np.ndarray:
     """How much each training sample pulls the model to itself.
 
         ∇ℓᵢᵀ·(G + damping·I)⁻¹·∇ℓᵢ

@@ -1,11 +1,19 @@
 """Laplace's approximation of the posterior distribution of weights."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import keras
 import numpy as np
 
 from keras_curvature._checks import (
     checked_choice,
     checked_integer,
 )
+from keras_curvature._typing import Data, Layers
 from keras_curvature.uncertainty._arguments import (
     layers_of,
     refuse_sample_weights,
@@ -94,21 +102,28 @@ class Laplace(TunableLaplace):
 
     def __init__(
         self,
-        model,
+        model: keras.Model,
         *,
-        weights="all",
-        structure="full",
-        prior_precision=1.0,
-        noise=1.0,
-        rank=20,
-    ):
+        weights: Layers = "all",
+        structure: Literal["full", "kron", "diagonal", "low_rank"] = "full",
+        prior_precision: float | Sequence[float] = 1.0,
+        noise: float = 1.0,
+        rank: int = 20,
+    ) -> None:
         checked_choice("structure", structure, STRUCTURES)
         super().__init__(model, structure, prior_precision, noise)
         self._loss = summed_loss(model)
         self._layers = layers_of(model, weights)
         self._rank = checked_integer("rank", rank, 1)
 
-    def fit(self, x, y=None, *, batch_size=256, verbose=0):
+    def fit(
+        self,
+        x: Data,
+        y: Data | None = None,
+        *,
+        batch_size: int = 256,
+        verbose: int = 0,
+    ) -> Laplace:
         """Takes the curvature at the weights that the model has now.
 
         Args:
@@ -138,7 +153,7 @@ class Laplace(TunableLaplace):
         )
         return self
 
-    def log_marginal_likelihood(self):
+    def log_marginal_likelihood(self) -> float:
         """log p(data), the evidence, a float.
 
             log p(data | w*) − ½·(w*ᵀ·D·w* + log det P − log det D)
@@ -147,7 +162,14 @@ class Laplace(TunableLaplace):
         """
         return self._now.log_marginal_likelihood()
 
-    def predict(self, x, *, link="probit", samples=1000, seed=0):
+    def predict(
+        self,
+        x: Data,
+        *,
+        link: Literal["probit", "monte_carlo", "bridge"] = "probit",
+        samples: int = 1000,
+        seed: int = 0,
+    ) -> Prediction:
         """Outputs with what the weights leave open.
 
         Args:
@@ -177,7 +199,9 @@ class Laplace(TunableLaplace):
         probabilities = LINKS[link](mean, covariance, samples, rng, exclusive)
         return Prediction(mean, covariance, None, probabilities)
 
-    def sample_functions(self, x, *, samples=10, seed=0):
+    def sample_functions(
+        self, x: Data, *, samples: int = 10, seed: int = 0
+    ) -> np.ndarray:
         """Outputs, or logits, for weights drawn from the posterior.
 
         Of the model linearized in its weights, as the predictions are.
@@ -203,7 +227,7 @@ class Laplace(TunableLaplace):
         )
 
     @classmethod
-    def load(cls, path, model):
+    def load(cls, path: str | os.PathLike[str], model: keras.Model) -> Laplace:
         """A posterior that was saved, for the model it belongs to.
 
         Args:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_curvature._checks import checked_flag
+from keras_curvature._typing import Array, Data, Layers
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.triangular_factor import triangular_factor
 from keras_curvature.uncertainty._bounds import at_bounds
@@ -23,16 +24,16 @@ _MOST_NAMED = 3
 
 
 def parameter_covariance(
-    model,
-    x,
-    y=None,
-    sample_weight=None,
+    model: keras.Model,
+    x: Data,
+    y: Data | None = None,
+    sample_weight: Array | None = None,
     *,
-    absolute_errors=False,
-    layers=None,
-    batch_size=256,
-    verbose=0,
-):
+    absolute_errors: bool = False,
+    layers: Layers | None = None,
+    batch_size: int = 256,
+    verbose: int = 0,
+) -> ParameterErrors:
     """The errors of the weights of a model that was fitted by least squares.
 
         covariance = s²·(JᵀWJ)⁻¹,  s² = Σ wᵢ·rᵢ² / (N − p)

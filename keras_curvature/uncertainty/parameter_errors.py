@@ -4,8 +4,10 @@ import dataclasses
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_curvature._checks import checked_number
+from keras_curvature._typing import Data, Layers
 from keras_curvature.operators.jacobian import Jacobian
 from keras_curvature.uncertainty._parts import in_parts
 from keras_curvature.uncertainty._quantiles import (
@@ -58,35 +60,35 @@ class ParameterErrors:
     ```
     """
 
-    names: list
+    names: list[str]
     estimates: np.ndarray
     root: np.ndarray = dataclasses.field(repr=False)
     degrees_of_freedom: int
     residual_standard_error: float | None
     absolute_errors: bool
-    undetermined: tuple
+    undetermined: tuple[str, ...]
     at_bound: np.ndarray = dataclasses.field(repr=False)
     model: keras.Model = dataclasses.field(repr=False)
-    layers: object = None
+    layers: Layers | None = None
 
     @property
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         """Array of shape `(n, n)`."""
         return self.root @ self.root.T
 
     @property
-    def standard_errors(self):
+    def standard_errors(self) -> np.ndarray:
         """Array of shape `(n,)`, the square roots of the variances."""
         return np.linalg.norm(self.root, axis=1)
 
     @property
-    def correlations(self):
+    def correlations(self) -> np.ndarray:
         """Array of shape `(n, n)`; NaN where a standard error is 0."""
         with np.errstate(invalid="ignore", divide="ignore"):
             rows = self.root / self.standard_errors[:, np.newaxis]
         return rows @ rows.T
 
-    def confidence_intervals(self, level=0.95):
+    def confidence_intervals(self, level: float = 0.95) -> np.ndarray:
         """Where each weight lies, of shape `(n, 2)`: lower and upper ends.
 
         By Student's t distribution, or the normal one with absolute errors.
@@ -101,7 +103,9 @@ class ParameterErrors:
         reach = self._quantile(level) * self.standard_errors
         return np.stack([self.estimates - reach, self.estimates + reach], 1)
 
-    def confidence_band(self, x, level=0.95):
+    def confidence_band(
+        self, x: Data, level: float = 0.95
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Where the curve lies: for each output, of the mean of observations.
 
         Args:
@@ -120,7 +124,12 @@ class ParameterErrors:
         reach = self._quantile(level) * np.sqrt(variance)
         return mean - reach, mean + reach
 
-    def prediction_band(self, x, level=0.95, sample_weight=None):
+    def prediction_band(
+        self,
+        x: Data,
+        level: float = 0.95,
+        sample_weight: ArrayLike | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Where a new observation lies: the curve's error and its own.
 
         Args:
@@ -185,7 +194,7 @@ class ParameterErrors:
             return normal_quantile(upper)
         return student_quantile(upper, self.degrees_of_freedom)
 
-    def __str__(self):
+    def __str__(self) -> str:
         rows = [("", "estimate", "standard error", "relative")]
         for name, value, error, held in zip(
             self.names,

@@ -36,12 +36,12 @@ class Prediction:
     probabilities: np.ndarray | None
 
     @property
-    def epistemic_variance(self):
+    def epistemic_variance(self) -> np.ndarray:
         """The variance of each output, of shape `(batch, outputs)`."""
         return np.diagonal(self.covariance, axis1=1, axis2=2)
 
     @property
-    def variance(self):
+    def variance(self) -> np.ndarray:
         """The variance of a new target: epistemic plus aleatoric.
 
         Raises:

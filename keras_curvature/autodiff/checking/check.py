@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature._typing import Loss, Structure
 from keras_curvature.autodiff.checking.double_precision import (
     default_float,
     double_precision_copy,
@@ -22,8 +23,14 @@ _TOLERANCE = {"float64": 1e-6, "float32": 1e-2}
 
 
 def check_second_derivatives(
-    model, x, y=None, loss=None, training=True, tolerance=None, seed=0
-):
+    model: keras.Model,
+    x: Structure,
+    y: Structure = None,
+    loss: Loss | None = None,
+    training: bool = True,
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> SecondDerivativeReport:
     """Compares Hessian products of a model with central differences.
 
     For a random direction v,
@@ -76,7 +83,7 @@ def check_second_derivatives(
     ```
     """
     _refuse_incomplete(model, loss)
-    notes = []
+    notes: list[str] = []
     try:
         with default_float("float64"):
             copy = double_precision_copy(model, _tensors(x, "float64"))

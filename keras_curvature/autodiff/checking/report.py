@@ -76,14 +76,14 @@ class SecondDerivativeReport:
     gradient_error: float
     resolution: float
     tolerance: float
-    layers: list
-    guilty: list
+    layers: list[LayerCheck]
+    guilty: list[str]
     dtype: str
     problem: str
-    notes: list
+    notes: list[str]
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Whether second derivatives of the whole model are exact."""
         return (
             self.error is not None
@@ -91,7 +91,7 @@ class SecondDerivativeReport:
             and self.error <= self.tolerance
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         verdict = "exact" if self.passed else "WRONG"
         if self.error is None:
             verdict = "refused"

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import threading
 import weakref
+from collections.abc import Iterator
 
 from keras.layers import BatchNormalization
 
@@ -44,11 +45,11 @@ _open_contexts = 0
 _restore = contextlib.ExitStack()
 # Exact gradients of `tf.function`s for tapes, beside those that TensorFlow
 # keeps for itself.
-_tape_functions = weakref.WeakKeyDictionary()
+_tape_functions: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 @contextlib.contextmanager
-def exact_derivatives():
+def exact_derivatives() -> Iterator[None]:
     """While open, derivatives of derivatives are exact in this thread.
 
     For nested `tf.GradientTape`s of your own: a physics-informed residual, a

@@ -1,5 +1,8 @@
 """Gauss-Newton and Fisher matrices with a Kronecker product for each layer."""
 
+from typing import Any, Literal
+
+import keras
 import tensorflow as tf
 
 from keras_curvature._checks import (
@@ -8,9 +11,11 @@ from keras_curvature._checks import (
     checked_number,
 )
 from keras_curvature._random import Draws
+from keras_curvature._typing import Array, Data
 from keras_curvature.autodiff.variables import variable_name
 from keras_curvature.operators._model_operator import ModelOperator
 from keras_curvature.operators._survey import checksums
+from keras_curvature.operators.curvature_operator import CurvatureOperator
 from keras_curvature.operators.kronecker.damping import multiply
 from keras_curvature.operators.kronecker.estimate import FactorEstimate
 from keras_curvature.operators.kronecker.factors import SHARINGS, Factors
@@ -84,24 +89,24 @@ class KroneckerFactored(ModelOperator):
 
     def __init__(
         self,
-        model,
-        x,
-        y=None,
-        sample_weight=None,
+        model: keras.Model,
+        x: Data,
+        y: Data | None = None,
+        sample_weight: Array | None = None,
         *,
-        fisher="exact",
-        sharing="expand",
-        max_factor_size=2048,
-        seed=0,
-        **options,
-    ):
+        fisher: Literal["exact", "monte_carlo", "empirical"] = "exact",
+        sharing: Literal["expand", "reduce"] = "expand",
+        max_factor_size: int = 2048,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
         self.fisher = checked_choice("fisher", fisher, FISHERS)
         self.sharing = checked_choice("sharing", sharing, SHARINGS)
         self.max_factor_size = checked_integer(
             "max_factor_size", max_factor_size, 1
         )
         self.seed = checked_integer("seed", seed, 0)
-        self._known = None
+        self._known: tuple[Any, list[Factors]] | None = None
         super().__init__(model, x, y, sample_weight, **options)
 
     def _is_ordered(self):
@@ -109,7 +114,7 @@ class KroneckerFactored(ModelOperator):
         return self.fisher == "monte_carlo"
 
     @property
-    def factors(self):
+    def factors(self) -> list[Factors]:
         """List of `Factors`, at the weights the model has now."""
         now = checksums(self.model)
         if self._known is None or self._known[0] != now:
@@ -117,7 +122,7 @@ class KroneckerFactored(ModelOperator):
         return self._known[1]
 
     @property
-    def without_factors(self):
+    def without_factors(self) -> list[str]:
         """Paths of the weights of which only a diagonal is known."""
         return [
             variable_name(self.variables[f.block.kernel])
@@ -125,7 +130,7 @@ class KroneckerFactored(ModelOperator):
             if not f.block.has_factors
         ]
 
-    def eigenvalues(self):
+    def eigenvalues(self) -> tf.Tensor:
         """All n eigenvalues in ascending order, a tensor of shape `(n,)`."""
         return tf.sort(
             tf.concat(
@@ -133,12 +138,15 @@ class KroneckerFactored(ModelOperator):
             )
         )
 
-    def log_determinant(self, damping=0.0):
+    def log_determinant(self, damping: float = 0.0) -> tf.Tensor:
         """log det(self + damping·I), a scalar tensor; −∞ where singular."""
         damping = checked_number("damping", damping, minimum=0)
         return tf.reduce_sum(tf.math.log(self.eigenvalues() + damping))
 
-    def inverse(self, damping=0.0):
+    # A closed form: no tolerance and no iterations.
+    def inverse(  # type: ignore[override]
+        self, damping: float = 0.0
+    ) -> CurvatureOperator:
         """(self + damping·I)⁻¹, a `CurvatureOperator`.
 
         Args:
@@ -161,7 +169,7 @@ class KroneckerFactored(ModelOperator):
                 )
         return KroneckerInverse(self.variables, spectra, damping)
 
-    def diagonal(self, block_size=64):
+    def diagonal(self, block_size: int = 64) -> tf.Tensor:
         """The diagonal, of shape `(n,)`; no products are needed for it."""
         return self._flat(lambda f: f.diagonal())
 

@@ -19,7 +19,8 @@ class RecognizedTerm(LossTerm):
         step_loss: Scalar tensor L, of which the outputs are a part.
     """
 
-    rows: object = None
+    # A tensor in place of the method.
+    rows: object = None  # type: ignore[assignment]
     step_loss: object = None
 
     def coefficients(self):

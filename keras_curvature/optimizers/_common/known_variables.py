@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -41,13 +42,13 @@ class SavesVariableNames:
     equal shape was frozen, each layer would have the state of the other.
     """
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
         if self.built:
             names = json.dumps(self._variable_names())
             store[_NAMES] = np.frombuffer(names.encode(), "uint8")
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         keys = store.keys()
         values = {key: store[key] for key in keys}
         names = values.pop(_NAMES, None)

@@ -3,6 +3,8 @@
 import threading
 import weakref
 
+import tensorflow as tf
+
 
 class _Losses(threading.local):
     """The last loss of each optimizer, for each thread its own.
@@ -20,7 +22,7 @@ _losses = _Losses()
 class SeesLoss:
     """Keeps the loss that `scale_loss` is given for the `apply` after it."""
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
         _losses.of[self] = loss
         return super().scale_loss(loss)
 

@@ -1,6 +1,7 @@
 """Steps that are undone because their numbers are not finite."""
 
 import warnings
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -74,7 +75,7 @@ class SkipsNonFiniteSteps:
         return [*self._trainable_variables, *own]
 
     @property
-    def skipped_steps(self):
+    def skipped_steps(self) -> Any:
         """Number of steps left out because their numbers were not finite."""
         return self._skipped_steps if self.built else 0
 

@@ -1,7 +1,15 @@
 """An optimizer that hands its directions to another one."""
 
-import keras
+from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from keras_curvature._typing import LearningRate, Variables
 from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.known_variables import check_known
 
@@ -23,12 +31,17 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
             itself or accumulates gradients.
     """
 
-    def __init__(self, optimizer, *, name=None):
+    def __init__(
+        self,
+        optimizer: str | dict[str, Any] | keras.optimizers.Optimizer,
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = _checked_inner(optimizer, type(self).__name__)
 
     @created_outside_of_traces()
-    def build(self, variables):
+    def build(self, variables: Variables) -> None:
         if self.inner_optimizer.built:
             check_known(self.inner_optimizer, variables)
         else:
@@ -38,10 +51,10 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         super().build(variables)
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return self._variables + self.inner_optimizer.variables
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Assigns arrays, in the order of `variables`, the inner ones too."""
         weights = list(weights)
         if self.built and len(weights) != len(self.variables):
@@ -56,41 +69,45 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         self.inner_optimizer.set_weights(weights[count:])
 
     @property
-    def iterations(self):
+    def iterations(self) -> Any:
         return self.inner_optimizer.iterations
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         return self.inner_optimizer.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: LearningRate) -> None:
         self.inner_optimizer.learning_rate = learning_rate
 
     @property
-    def loss_scale_factor(self):
+    def loss_scale_factor(self) -> Any:
         return self.inner_optimizer.loss_scale_factor
 
     @loss_scale_factor.setter
-    def loss_scale_factor(self, loss_scale_factor):
+    def loss_scale_factor(self, loss_scale_factor: float) -> None:
         # The base class sets its default before the inner optimizer exists.
         if hasattr(self, "inner_optimizer"):
             self.inner_optimizer.loss_scale_factor = loss_scale_factor
 
-    def apply_gradients(self, grads_and_vars):
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> Any:
         super().apply_gradients(grads_and_vars)
         return self.iterations
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
         return self.inner_optimizer.scale_loss(loss)
 
-    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+    def exclude_from_weight_decay(
+        self,
+        var_list: Variables | None = None,
+        var_names: Sequence[str] | None = None,
+    ) -> None:
         self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Variables) -> None:
         self.inner_optimizer.finalize_variable_values(var_list)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "optimizer": keras.saving.serialize_keras_object(
                 self.inner_optimizer
@@ -99,7 +116,11 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> OptimizerWrapper:
         # keras.optimizers.deserialize does not know Lamb.
         optimizer = keras.saving.deserialize_keras_object(
             config["optimizer"], custom_objects=custom_objects

@@ -1,6 +1,8 @@
 """What the optimizers with a moving diagonal of the Hessian share."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import LearningRate, Variables
 from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.added_variables import (
@@ -53,15 +56,15 @@ class DiagonalCurvatureOptimizer(
 
     def __init__(
         self,
-        learning_rate,
+        learning_rate: LearningRate,
         *,
-        beta_1,
-        beta_2,
-        epsilon,
-        update_period,
-        seed,
-        **kwargs,
-    ):
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        update_period: int,
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta_1 = checked_number("beta_1", beta_1, minimum=0, below=1)
         self.beta_2 = checked_number("beta_2", beta_2, minimum=0, below=1)
@@ -84,7 +87,7 @@ class DiagonalCurvatureOptimizer(
         return variable.shape
 
     @created_outside_of_traces()
-    def build(self, variables):
+    def build(self, variables: Variables) -> None:
         if self.built:
             return
         variables = list(variables)
@@ -117,7 +120,9 @@ class DiagonalCurvatureOptimizer(
             for index, variable in enumerate(variables)
         ]
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: Sequence[Any], trainable_variables: Variables | None = None
+    ) -> None:
         grads, variables, indices = gradients_and_variables(
             self, grads, trainable_variables
         )
@@ -235,14 +240,14 @@ class DiagonalCurvatureOptimizer(
         smallest = np.float16(6.2e-5) if dtype == "float16" else 1e-37
         return tf.constant(max(self.epsilon, smallest), dtype)
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Variables) -> None:
         super().finalize_variable_values(var_list)
         self._warn_of_skipped_steps(
             "g, the estimate of H's diagonal or the step",
             self._remedy_of_skipping,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

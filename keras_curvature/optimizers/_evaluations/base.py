@@ -1,10 +1,13 @@
 """Solvers that see one evaluation of the loss a step and choose the next."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from keras_curvature._checks import checked_integer
+from keras_curvature._typing import Variables
 from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
@@ -56,13 +59,13 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
     def __init__(
         self,
         *,
-        gradient_tolerance,
-        loss_tolerance,
-        name,
-        options,
-        gradient_accumulation_steps=None,
-        loss_scale_factor=None,
-    ):
+        gradient_tolerance: float,
+        loss_tolerance: float,
+        name: str | None,
+        options: dict[str, Any],
+        gradient_accumulation_steps: int | None = None,
+        loss_scale_factor: float | None = None,
+    ) -> None:
         super().__init__(
             gradient_tolerance=gradient_tolerance,
             loss_tolerance=loss_tolerance,
@@ -80,7 +83,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
     # State
 
     @created_outside_of_traces()
-    def build(self, variables):
+    def build(self, variables: Variables) -> None:
         if self.built:
             return
         variables = list(variables)
@@ -119,7 +122,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         } | {name: self._state[name] for name in names}
 
     @property
-    def was_rejected(self):
+    def was_rejected(self) -> Any:
         # With accumulation the other batches of an evaluation are past.
         if not self.built or self.gradient_accumulation_steps:
             return None
@@ -127,7 +130,9 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
 
     # One step of `fit`
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: Sequence[Any], trainable_variables: Variables | None = None
+    ) -> None:
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
         variables = list(trainable_variables)
@@ -220,7 +225,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
             name = re.sub("[^A-Za-z0-9]+", "_", sentence.partition(". ")[0])
             tf.debugging.Assert(is_fine, [sentence], name=name.strip("_"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "loss_scale_factor": self.loss_scale_factor
         }

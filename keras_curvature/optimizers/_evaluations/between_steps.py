@@ -5,6 +5,7 @@ import warnings
 import keras
 import tensorflow as tf
 
+from keras_curvature._typing import Variables
 from keras_curvature.autodiff.variables import set_to_zero
 from keras_curvature.optimizers._evaluations.outcomes import REWRITES
 from keras_curvature.optimizers._evaluations.state import (
@@ -23,7 +24,7 @@ class BetweenSteps(Solver):
     writes `self._state`, the variables of the run.
     """
 
-    def raise_on_error(self):
+    def raise_on_error(self) -> None:
         try:
             super().raise_on_error()
         except SolverError as error:
@@ -44,12 +45,12 @@ class BetweenSteps(Solver):
                 error.reason,
             ) from None
 
-    def reset(self):
+    def reset(self) -> None:
         if self.built:
             set_to_zero(self._state.values())
             self._reported = (0, 0)
 
-    def announce_new_data(self):
+    def announce_new_data(self) -> None:
         if not self._has_begun():
             return
         self._put(self._state["point"])
@@ -61,7 +62,7 @@ class BetweenSteps(Solver):
         # What the model has now is no choice of the user's.
         self._state["resumed"].assign(0)
 
-    def restore_accepted_point(self):
+    def restore_accepted_point(self) -> None:
         """Gives the model the best point that was accepted.
 
         Between two steps the model has the weights of the next trial. The
@@ -71,7 +72,7 @@ class BetweenSteps(Solver):
         if self._has_begun():
             self._put(self._state["point"])
 
-    def restore_trial(self):
+    def restore_trial(self) -> None:
         """Gives the model the weights that the next step is to evaluate.
 
         After `finalize_variable_values` that is the accepted point, where the
@@ -94,7 +95,7 @@ class BetweenSteps(Solver):
         ):
             variable.assign(part)
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Variables) -> None:
         if not self.built:
             return
         self._state["resumed"].assign(1)

@@ -1,11 +1,14 @@
 """Solvers that search along quasi-Newton directions."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_curvature.optimizers._common.rounding import reduction_of
 from keras_curvature.optimizers._evaluations import line_search
 from keras_curvature.optimizers._evaluations.base import ReverseCommunication
 from keras_curvature.optimizers._evaluations.evaluation import (
+    Evaluation,
     dot,
     is_record,
     largest,
@@ -37,7 +40,9 @@ class LineSearchSolver(ReverseCommunication):
             size, dtype
         )
 
-    def judge(self, state, evaluation):
+    def judge(
+        self, state: dict[str, Any], evaluation: Evaluation
+    ) -> dict[str, Any]:
         """After a trial: the next one on the line, or the line's end."""
         before = line_search.unpack(state["search"])
         rounding = rounding_error(state)
@@ -122,7 +127,9 @@ class LineSearchSolver(ReverseCommunication):
         phase = where(_is_steepest(state), VERIFY, CHOOSE, state["phase"])
         return state | self.forget(state) | {"phase": phase}
 
-    def learn(self, before, after):
+    def learn(
+        self, before: dict[str, Any], after: dict[str, Any]
+    ) -> dict[str, Any]:
         step = after["point"] - before["point"]
         return self.quasi_newton.update(
             before,
@@ -132,10 +139,12 @@ class LineSearchSolver(ReverseCommunication):
             before["gradient"],
         )
 
-    def forget(self, state):
+    def forget(self, state: dict[str, Any]) -> dict[str, Any]:
         return self.quasi_newton.forget(state)
 
-    def choose(self, state, evaluation):
+    def choose(
+        self, state: dict[str, Any], evaluation: Evaluation
+    ) -> dict[str, Any]:
         """The next line and the first trial on it, unless converged."""
         gradient = state["gradient"]
         direction = self.quasi_newton.direction(state, gradient)

@@ -1,10 +1,16 @@
 """What chooses the trials of a run."""
 
+from typing import Any
+
+from keras_curvature.optimizers._evaluations.evaluation import Evaluation
+
 
 class Method:
     """What chooses the trials of a run, by pure functions of its state."""
 
-    def judge(self, state, evaluation):
+    def judge(
+        self, state: dict[str, Any], evaluation: Evaluation
+    ) -> dict[str, Any]:
         """After a trial: the state with the next one, or with its end.
 
         That is an accepted step (`accept`) or the phase `VERIFY`, where no
@@ -12,7 +18,9 @@ class Method:
         """
         raise NotImplementedError
 
-    def learn(self, before, after):
+    def learn(
+        self, before: dict[str, Any], after: dict[str, Any]
+    ) -> dict[str, Any]:
         """What the method keeps of an accepted step, as a dict of its keys.
 
         Args:
@@ -21,13 +29,15 @@ class Method:
         """
         return {}
 
-    def choose(self, state, evaluation):
+    def choose(
+        self, state: dict[str, Any], evaluation: Evaluation
+    ) -> dict[str, Any]:
         """At an accepted point: the state with the next trial.
 
         Its phase is `TRIAL`, or its status that of a run that has converged.
         """
         raise NotImplementedError
 
-    def forget(self, state):
+    def forget(self, state: dict[str, Any]) -> dict[str, Any]:
         """What a new run begins with of its own vectors; scalars are 0."""
         return {}

@@ -1,5 +1,7 @@
 """Solvers that try steps within a trust region."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_curvature.optimizers._common.rounding import reduction_of
@@ -12,6 +14,7 @@ from keras_curvature.optimizers._common.trust_region import (
 )
 from keras_curvature.optimizers._evaluations.base import ReverseCommunication
 from keras_curvature.optimizers._evaluations.evaluation import (
+    Evaluation,
     dot,
     epsilon,
     is_finite,
@@ -45,7 +48,9 @@ class TrustRegionSolver(ReverseCommunication):
     def _method_shapes(self, size, dtype):
         return shapes_of_trust_region(size, dtype, KEPT)
 
-    def judge(self, state, evaluation):
+    def judge(
+        self, state: dict[str, Any], evaluation: Evaluation
+    ) -> dict[str, Any]:
         """After a trial: accept it, or shorten it along the kept path."""
         length, radius = state["path_lengths"][0], state["trust_radius"]
         ratio, reduction = _gain(state, evaluation)
@@ -86,7 +91,9 @@ class TrustRegionSolver(ReverseCommunication):
         phase = where(is_hopeless, VERIFY, TRIAL, state["phase"])
         return after | {"phase": phase, "trial": self._trial(after)}
 
-    def choose(self, state, evaluation):
+    def choose(
+        self, state: dict[str, Any], evaluation: Evaluation
+    ) -> dict[str, Any]:
         """The next truncated step, unless converged."""
         gradient = state["gradient"]
         gradient_norm = tf.cast(norm(gradient), gradient.dtype)

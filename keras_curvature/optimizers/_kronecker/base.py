@@ -1,12 +1,15 @@
 """The training step of an optimizer with Kronecker factors."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_curvature._casting import cast
 from keras_curvature._random import Draws
+from keras_curvature._typing import Variables
 from keras_curvature.autodiff.curvature_of import not_recorded
 from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
@@ -73,7 +76,7 @@ class KroneckerOptimizer(
             else InverseFactors()
         )
 
-    def build(self, variables):
+    def build(self, variables: Variables) -> None:
         if self.built:
             return
         # What follows is too long to be traced twice.
@@ -86,7 +89,9 @@ class KroneckerOptimizer(
         self._momentums = momentums(self, variables)
         self._curvature_updates = step_counter(self, "curvature_updates")
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: Sequence[Any], trainable_variables: Variables | None = None
+    ) -> None:
         grads, variables, indices = gradients_and_variables(
             self, grads, trainable_variables
         )
@@ -214,7 +219,7 @@ class KroneckerOptimizer(
         bound = tf.sqrt(self.kl_bound / divergence)
         return tf.where(divergence > self.kl_bound, bound, 1.0)
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Variables) -> None:
         super().finalize_variable_values(var_list)
         self._warn_of_skipped_steps(
             "the gradient or the step",

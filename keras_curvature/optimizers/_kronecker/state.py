@@ -1,6 +1,7 @@
 """The variables that hold the factors of an optimizer."""
 
 import json
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -75,13 +76,13 @@ class HoldsFactors:
             )
         return variables
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
         if self._blocks is not None:
             text = json.dumps([block.to_json() for block in self._blocks])
             store[_BLOCKS] = np.frombuffer(text.encode(), "uint8")
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         keys = store.keys()
         values = {key: store[key] for key in keys}
         saved = values.pop(_BLOCKS, None)

@@ -1,6 +1,8 @@
 """What the solvers for least squares share: the step around a proposal."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -9,6 +11,7 @@ from keras_curvature._checks import (
     checked_integer,
     checked_number,
 )
+from keras_curvature._typing import Variables
 from keras_curvature.autodiff.variables import (
     created_outside_of_traces,
     set_to_zero,
@@ -54,15 +57,15 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
     def __init__(
         self,
         *,
-        initial_trust_radius,
-        max_attempts,
-        gradient_tolerance,
-        step_tolerance,
-        loss_tolerance,
-        mini_batches,
-        name,
-        options,
-    ):
+        initial_trust_radius: float,
+        max_attempts: int,
+        gradient_tolerance: float,
+        step_tolerance: float,
+        loss_tolerance: float,
+        mini_batches: bool,
+        name: str | None,
+        options: dict[str, Any],
+    ) -> None:
         super().__init__(
             gradient_tolerance=gradient_tolerance,
             loss_tolerance=loss_tolerance,
@@ -82,7 +85,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         self._has_warned = False
 
     @created_outside_of_traces()
-    def build(self, variables):
+    def build(self, variables: Variables) -> None:
         if self.built:
             return
         variables = list(variables)
@@ -106,7 +109,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         """Shape, and dtype or None for that of the weights, of own state."""
         return {}
 
-    def train_on(self, step):
+    def train_on(self, step: Any) -> tf.Tensor:
         """Takes one training step.
 
         Args:
@@ -185,19 +188,19 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             "gain_ratio": self._state["gain_ratio"],
         }
 
-    def reset(self):
+    def reset(self) -> None:
         if self.built:
             set_to_zero(self._state.values())
         self._has_warned = False
 
-    def announce_new_data(self):
+    def announce_new_data(self) -> None:
         if not self.built or not self._state["steps"].numpy():
             return
         set_to_zero(self._state[name] for name in ("status", "repeats"))
         # This change is meant: it counts for no warning.
         self._state["changed_batches"].assign_sub(1)
 
-    def raise_on_error(self):
+    def raise_on_error(self) -> None:
         try:
             super().raise_on_error()
         except SolverError:
@@ -205,7 +208,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             self._state["is_raised"].assign(1)
             raise
 
-    def warn(self):
+    def warn(self) -> None:
         if not self.built or self.mini_batches or self._has_warned:
             return
         steps, changes = (
@@ -224,7 +227,9 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
                 stacklevel=2,
             )
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: Sequence[Any], trainable_variables: Variables | None = None
+    ) -> None:
         raise RuntimeError(
             f"{type(self).__name__} needs more of the model than gradients. "
             "Received: gradients only, from a plain Keras model (as "
@@ -235,7 +240,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             "train it with fit()."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "initial_trust_radius": self.initial_trust_radius,
