@@ -130,6 +130,9 @@ def _with_rows(array):
 
 
 def _as_tensor(value):
-    if value is None or tf.is_tensor(value):
+    if value is None:
         return value
-    return tf.convert_to_tensor(value)
+    if isinstance(value, np.ndarray):
+        # Sooner than what asks for tensors and converts anything.
+        return tf.constant(value)
+    return value if tf.is_tensor(value) else tf.convert_to_tensor(value)

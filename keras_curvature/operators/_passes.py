@@ -73,7 +73,12 @@ class Passes:
             jit_compile: Bool. Defaults to False.
         """
         refuse_xla(self._strategy, jit_compile)
-        return ReplicatedFunction(function, jit_compile, self._strategy)
+        return ReplicatedFunction(
+            function,
+            jit_compile,
+            self._strategy,
+            lambda: self.survey.usual_size,
+        )
 
     def sum(self, function, *tensors, at_once=None):
         """The sum of what a function returns for the batches.

@@ -28,7 +28,8 @@ class CurvatureOperator(abc.ABC):
     of operators over the same variables are operators again.
 
     A subclass implements `_matmat(matrix)`, the product with a tensor of shape
-    `(n, k)`, and may compute `diagonal` and `_restricted` better than here.
+    `(n, k)`, and may compute `_matvec(vector)`, `diagonal` and `_restricted`
+    better than here.
 
     Args:
         variables: List of `keras.Variable`s.
@@ -79,8 +80,12 @@ class CurvatureOperator(abc.ABC):
         if tf.is_symbolic_tensor(tensor):
             return self._in_graph(tensor)
         if tensor.shape.rank == 1:
-            return tf.squeeze(self._matmat(tf.expand_dims(tensor, 1)), 1)
+            return self._matvec(tensor)
         return self._matmat(tensor)
+
+    def _matvec(self, vector):
+        """The product with a tensor of shape (n,)."""
+        return tf.squeeze(self._matmat(tf.expand_dims(vector, 1)), 1)
 
     def _in_graph(self, tensor):
         """The product inside a `tf.function`, which calls back for it."""
