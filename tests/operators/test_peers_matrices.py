@@ -1,6 +1,8 @@
-"""Matrices of curvlinops for the same weights, data and losses.
+"""Numbers of peers for the same weights, data and losses.
 
-peers/generate_matrices.py made matrices.npz.
+peers/generate_matrices.py made matrices.npz by curvlinops, and
+peers/generate_diagonals.py diagonals.npz by BackPACK, PyHessian and
+hessian-eigenthings.
 """
 
 import functools
@@ -10,10 +12,18 @@ import keras
 import numpy as np
 import pytest
 
-from keras_curvature.operators import Fisher, GaussNewton, Hessian
+from keras_curvature.linalg import eigenpairs
+from keras_curvature.operators import (
+    Fisher,
+    GaussNewton,
+    GradientCovariance,
+    Hessian,
+)
 from tests.operators.models import distance
 
-MATRICES = np.load(Path(__file__).with_name("peers") / "matrices.npz")
+PEERS = Path(__file__).with_name("peers")
+MATRICES = np.load(PEERS / "matrices.npz")
+DIAGONALS = np.load(PEERS / "diagonals.npz")
 
 
 def mlp():
@@ -61,3 +71,31 @@ def test_hessian_gauss_newton_and_empirical_fisher(float64, layers, loss):
             # where the loss, a mean, would have each of them divided by 3.
             theirs = theirs / 3
         assert distance(matrix.to_dense(), theirs) < 1e-8, peer
+
+
+@pytest.mark.parametrize("loss", ["mse", "crossentropy"])
+def test_diagonals_and_eigenvalues(float64, loss):
+    model = keras.Sequential(mlp())
+    model.set_weights([MATRICES[f"mlp/w{k}"] for k in range(4)])
+    x, y = MATRICES["mlp/x"], MATRICES[f"mlp/{loss}/y"]
+    given = {"loss": LOSSES[loss]()}
+    hessian = Hessian(model, x, y, **given)
+    # BackPACK's squares are of shares of a mean, N times as small each.
+    squares = len(x) * DIAGONALS[f"{loss}/squares"]
+    for ours, theirs in (
+        (hessian.diagonal(), DIAGONALS[f"{loss}/Hessian"]),
+        (
+            GaussNewton(model, x, y, **given).diagonal(),
+            DIAGONALS[f"{loss}/GaussNewton"],
+        ),
+        (
+            GradientCovariance(model, x, y, centered=False, **given).diagonal(),
+            squares,
+        ),
+    ):
+        assert distance(ours, theirs) < 1e-8
+    pairs = eigenpairs(hessian, k=3, which="magnitude", tolerance=1e-10)
+    assert distance(pairs.values, DIAGONALS[f"{loss}/eigenthings"]) < 1e-8
+    # PyHessian divides a vector by its length + 1e-6.
+    theirs = DIAGONALS[f"{loss}/pyhessian"] * (1 + 1e-6) ** 2
+    assert distance(pairs.values, theirs) < 1e-8
