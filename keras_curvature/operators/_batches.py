@@ -77,7 +77,8 @@ def _of_arrays(data, batch_size):
     if len(lengths) != 1 or not lengths[0]:
         raise ValueError(
             "`x`, `y` and `sample_weight` must hold the same number of "
-            f"samples, at least one. Received: arrays of {lengths} samples."
+            f"samples, at least one. Received: arrays of {lengths} samples. "
+            "A list of lists is several arrays: make one of it."
         )
     size = lengths[0]
 

@@ -58,10 +58,7 @@ class FlatVectors:
     def positions(self, indices):
         """Where the entries of some of the variables lie in a vector."""
         return np.concatenate(
-            [
-                np.arange(self._starts[k], self._starts[k + 1])
-                for k in indices
-            ]
+            [np.arange(self._starts[k], self._starts[k + 1]) for k in indices]
         )
 
     def checked(self, other):

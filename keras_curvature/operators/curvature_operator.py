@@ -5,7 +5,7 @@ import numbers
 
 import tensorflow as tf
 
-from keras_curvature._checks import checked_integer
+from keras_curvature._checks import checked_integer, checked_number
 from keras_curvature.operators._flat import FlatVectors
 from keras_curvature.operators._interfaces import (
     SelfAdjointOperator,
@@ -104,7 +104,7 @@ class CurvatureOperator(abc.ABC):
     def __mul__(self, factor):
         if not isinstance(factor, numbers.Real):
             return NotImplemented
-        return _sum([(float(factor), self)])
+        return _sum([(checked_number("factor", factor), self)])
 
     __rmul__ = __mul__
 

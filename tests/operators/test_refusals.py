@@ -30,6 +30,19 @@ def test_bad_arguments_are_named():
         "`layers` must hold .*'first'.*/last": lambda: Hessian(
             model, x, y, loss="mse", layers="first"
         ),
+        "`layers` must be the name": lambda: Hessian(
+            model, x, y, loss="mse", layers=[model.layers[0]]
+        ),
+        "list of at least one": lambda: Hessian(
+            model, x, y, loss="mse", layers=[]
+        ),
+        "`y` must hold the targets": lambda: Hessian(model, x, loss="mse").loss,
+        "A list of lists is several arrays": lambda: Hessian(
+            model, x.tolist(), y, loss="mse"
+        ),
+        "`factor` must be a finite number": lambda: (
+            np.nan * Hessian(model, x, y, loss="mse")
+        ),
         "same number of samples": lambda: Hessian(model, x, y[:3], loss="mse"),
         "`batch_size` must be": lambda: Hessian(
             model, x, y, loss="mse", batch_size=0
