@@ -103,13 +103,25 @@ def _without_lists(data):
     if isinstance(data, tuple):
         return tuple(_without_lists(value) for value in data)
     if isinstance(data, list):
-        if data and all(np.ndim(value) == 0 for value in data):
+        if data and all(map(_is_number, data)):
             return np.asarray(data)
         return [_without_lists(value) for value in data]
     return data
 
 
+def _is_number(value):
+    # np.ndim makes an array of whatever it is given.
+    is_nested = isinstance(value, (dict, list, tuple))
+    return not is_nested and np.ndim(value) == 0
+
+
 def _as_array(value):
+    if isinstance(value, (tf.RaggedTensor, tf.SparseTensor)):
+        raise ValueError(
+            "`x`, `y` and `sample_weight` must be dense. Received: a "
+            f"{type(value).__name__}. Make it dense, for example by "
+            "to_tensor() with padding that a layer masks."
+        )
     if value is None or isinstance(value, (np.ndarray, tf.Tensor)):
         return _with_rows(value)
     if hasattr(value, "shape"):
