@@ -51,6 +51,7 @@ class ModelOperator(CurvatureOperator):
         self.model = model
         self._model_loss = self._passes.model_loss
         self._jit_compile = checked_flag("jit_compile", jit_compile)
+        self._passes.refuse_xla(self._jit_compile)
         self._compiled = {}
 
     def _is_ordered(self):

@@ -64,6 +64,10 @@ class Passes:
             self._survey = self._make_survey()
         return self._survey.loss
 
+    def refuse_xla(self, jit_compile):
+        """Raises where functions cannot be compiled by XLA but should be."""
+        refuse_xla(self._strategy, jit_compile)
+
     def compiled(self, function, jit_compile=False):
         """A function of a batch, for `sum` and `each`.
 
@@ -72,7 +76,7 @@ class Passes:
                 part of the batch in the loss and a list of tensors.
             jit_compile: Bool. Defaults to False.
         """
-        refuse_xla(self._strategy, jit_compile)
+        self.refuse_xla(jit_compile)
         return ReplicatedFunction(
             function,
             jit_compile,
