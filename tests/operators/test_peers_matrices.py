@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_curvature.linalg import eigenpairs
+from keras_curvature.linalg import eigenpairs, spectral_density, trace
 from keras_curvature.operators import (
     Fisher,
     GaussNewton,
@@ -99,3 +99,25 @@ def test_diagonals_and_eigenvalues(float64, loss):
     # PyHessian divides a vector by its length + 1e-6.
     theirs = DIAGONALS[f"{loss}/pyhessian"] * (1 + 1e-6) ** 2
     assert distance(pairs.values, theirs) < 1e-8
+
+
+@pytest.mark.parametrize("loss", ["mse", "crossentropy"])
+def test_trace_and_density_within_the_noise(float64, loss):
+    model = keras.Sequential(mlp())
+    model.set_weights([MATRICES[f"mlp/w{k}"] for k in range(4)])
+    y = MATRICES[f"mlp/{loss}/y"]
+    hessian = Hessian(model, MATRICES["mlp/x"], y, loss=LOSSES[loss]())
+    terms = DIAGONALS[f"{loss}/traces"]
+    exact = np.trace(hessian.to_dense())
+    # Four standard errors: one seed in 16,000 is further off.
+    assert abs(terms.mean() - exact) < 4 * terms.std() / len(terms) ** 0.5
+    ours = trace(hessian, probes=30)
+    assert abs(ours.value - exact) < 4 * ours.standard_error
+    runs = spectral_density(hessian, steps=15, runs=200).densities(
+        DIAGONALS[f"{loss}/grid"], width=0.3
+    )
+    theirs = DIAGONALS[f"{loss}/density"]
+    # Both of 200 runs, compared at 40 points that are not independent.
+    noise = runs.std(axis=0) * (2 / len(runs)) ** 0.5
+    differences = np.abs(runs.mean(axis=0) - theirs)
+    assert np.all(differences < 4 * noise + 1e-6 * theirs.max())

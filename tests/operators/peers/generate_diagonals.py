@@ -1,4 +1,4 @@
-"""Diagonals by BackPACK, eigenvalues by two others, all in float64.
+"""Diagonals by BackPACK, spectra by two others, all in float64.
 
 Of the MLP of generate_matrices.py, with its weights and data. Needs torch,
 backpack-for-pytorch (1.7.1), PyHessian (0.1) and hessian-eigenthings
@@ -12,7 +12,12 @@ import numpy as np
 import torch
 from backpack import backpack, extend
 from backpack.extensions import DiagGGNExact, DiagHessian, SumGradSquared
-from hessian_eigenthings import HessianOperator, lanczos, supervised_loss
+from hessian_eigenthings import (
+    HessianOperator,
+    lanczos,
+    spectral_density,
+    supervised_loss,
+)
 from pyhessian import hessian
 
 HERE = Path(__file__).parent
@@ -53,9 +58,11 @@ def main():
         # Of the gradients of the samples' shares of the mean.
         results[f"{name}/squares"] = flat(model, "sum_grad_squared")
         torch.manual_seed(0)
-        values, _ = hessian(
-            network(matrices), loss, data=(x, y), cuda=False
-        ).eigenvalues(maxIter=20_000, tol=1e-15, top_n=3)
+        matrix = hessian(network(matrices), loss, data=(x, y), cuda=False)
+        values, _ = matrix.eigenvalues(maxIter=20_000, tol=1e-15, top_n=3)
+        # A tolerance of 0 takes all probes.
+        terms = matrix.trace(maxIter=500, tol=0)
+        results[f"{name}/traces"] = np.array([float(t) for t in terms])
         results[f"{name}/pyhessian"] = np.array(values)
         operator = HessianOperator(
             network(matrices), [(x, y)], supervised_loss(loss)
@@ -63,6 +70,16 @@ def main():
         found = lanczos(operator, k=3, max_iter=31, tol=1e-14, which="LM")
         found = found.eigenvalues.numpy()
         results[f"{name}/eigenthings"] = found[np.argsort(-abs(found))]
+        density = spectral_density(
+            operator,
+            num_runs=200,
+            lanczos_steps=15,
+            num_grid_points=40,
+            sigma=0.3,
+            seed=0,
+        )
+        results[f"{name}/grid"] = density.grid.numpy()
+        results[f"{name}/density"] = density.density.numpy()
     np.savez_compressed(HERE / "diagonals.npz", **results)
 
 
