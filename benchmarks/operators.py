@@ -115,7 +115,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "--network", nargs="+", default=["mlp", "cnn"], choices=NETWORKS
+        "--network", nargs="+", default=list(NETWORKS), choices=NETWORKS
     )
     parser.add_argument(
         "--jit", nargs="+", default=["no", "yes"], choices=["no", "yes"]

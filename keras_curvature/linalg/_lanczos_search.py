@@ -78,12 +78,27 @@ class Wanted(NamedTuple):
             ]
         )
 
+    def copies(self, found):
+        """The most copies found of a value before the last at its end."""
+        keys = KEYS[self.which]
+        margin = self.tolerance * found.scale
+        most = 0
+        for i, key in enumerate(keys):
+            values = found.values[i :: len(keys)]
+            for value in values:
+                if key(value) > key(values).min() + margin:
+                    # Each may err by its residual.
+                    near = np.abs(values - value) <= 2 * margin
+                    most = max(most, int(near.sum()))
+        return most
+
 
 def lanczos_search(products, probes, wanted, max_passes, block, capacity):
     """`RitzPairs` with as many copies of an eigenvalue as A has.
 
-    A Krylov space of `block` vectors holds at most that many copies. So when
-    k pairs have converged, new random vectors beside them show whether more
+    A Krylov space of `block` random vectors holds as many copies, or all if
+    there are less. So where each value has been found less often, none is
+    missing. Otherwise new random vectors beside the k pairs show whether more
     are wanted; then the space was too small, and a larger one is built.
     """
     while True:
@@ -93,7 +108,12 @@ def lanczos_search(products, probes, wanted, max_passes, block, capacity):
         )
         expected = wanted.counts(found.values, found)
         # The copies of the last do not matter, nor more of them than k.
-        is_settled = not (krylov.waiting and block < wanted.k and any(expected))
+        is_settled = (
+            not krylov.waiting
+            or block >= wanted.k
+            or not any(expected)
+            or wanted.copies(found) < block
+        )
         if is_settled or not found.converged.all():
             return found
         steps = _steps_to_show(history, wanted, found, expected)

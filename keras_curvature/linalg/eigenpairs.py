@@ -73,7 +73,7 @@ def eigenpairs(
     which: Literal["largest", "smallest", "magnitude", "both"] = "largest",
     tolerance: float | None = None,
     max_iterations: int = 1000,
-    block_size: int = 1,
+    block_size: int | None = None,
     basis_size: int | None = None,
     seed: int = 0,
 ) -> Eigenpairs:
@@ -85,10 +85,10 @@ def eigenpairs(
     converged where ‖A·v − λ·v‖ ≤ tolerance·‖A‖; an isolated eigenvalue then
     errs by about the square of that.
 
-    A Krylov space holds an eigenvalue at most `block_size` times. So when k
-    pairs have converged, new random vectors look for more copies, for about as
-    many products as the first took to show the k. If there are any, the search
-    begins again with blocks of twice the size.
+    A Krylov space holds an eigenvalue at most `block_size` times. So if k pairs
+    have converged and one of them occurs as often, new random vectors look for
+    more copies, for about as many products as the first took to show the k. If
+    there are any, the search begins again with blocks of twice the size.
 
     Args:
         operator: A: a symmetric matrix, `tf.linalg.LinearOperator`, or an
@@ -104,7 +104,8 @@ def eigenpairs(
         max_iterations: Int ≥ 1, most passes, of `block_size` products each.
             Defaults to `1000`.
         block_size: Int ≥ 1, vectors that are multiplied together. Defaults
-            to `1`, which takes the fewest products.
+            to 2, which takes the fewest products where no eigenvalue occurs
+            twice, and to 1 where one is sought, or one at each end.
         basis_size: Int > k, vectors of length n that are kept. More of them
             save products. Defaults to max(2·k + 20, 40).
         seed: Int ≥ 0 of the first vectors. Defaults to `0`.
@@ -134,6 +135,8 @@ def eigenpairs(
     """
     products = Products(operator)
     checked_choice("which", which, tuple(KEYS))
+    if block_size is None:
+        block_size = 2 if k > len(KEYS[which]) else 1
     k, block, capacity = _sizes(products.size, k, block_size, basis_size)
     if tolerance is None:
         tolerance = products.epsilon**0.5

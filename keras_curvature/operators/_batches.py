@@ -77,7 +77,8 @@ def _of_arrays(data, batch_size):
     if len(lengths) != 1 or not lengths[0]:
         raise ValueError(
             "`x`, `y` and `sample_weight` must hold the same number of "
-            f"samples, at least one. Received: arrays of {lengths} samples."
+            f"samples, at least one. Received: arrays of {lengths} samples. "
+            "A list of lists is several arrays: make one of it."
         )
     size = lengths[0]
 
@@ -102,13 +103,25 @@ def _without_lists(data):
     if isinstance(data, tuple):
         return tuple(_without_lists(value) for value in data)
     if isinstance(data, list):
-        if data and all(np.ndim(value) == 0 for value in data):
+        if data and all(map(_is_number, data)):
             return np.asarray(data)
         return [_without_lists(value) for value in data]
     return data
 
 
+def _is_number(value):
+    # np.ndim makes an array of whatever it is given.
+    is_nested = isinstance(value, (dict, list, tuple))
+    return not is_nested and np.ndim(value) == 0
+
+
 def _as_array(value):
+    if isinstance(value, (tf.RaggedTensor, tf.SparseTensor)):
+        raise ValueError(
+            "`x`, `y` and `sample_weight` must be dense. Received: a "
+            f"{type(value).__name__}. Make it dense, for example by "
+            "to_tensor() with padding that a layer masks."
+        )
     if value is None or isinstance(value, (np.ndarray, tf.Tensor)):
         return _with_rows(value)
     if hasattr(value, "shape"):
@@ -130,6 +143,9 @@ def _with_rows(array):
 
 
 def _as_tensor(value):
-    if value is None or tf.is_tensor(value):
+    if value is None:
         return value
-    return tf.convert_to_tensor(value)
+    if isinstance(value, np.ndarray):
+        # Sooner than what asks for tensors and converts anything.
+        return tf.constant(value)
+    return value if tf.is_tensor(value) else tf.convert_to_tensor(value)

@@ -15,46 +15,69 @@ class CompiledFunction:
     Args:
         function: Callable `function(batch, *tensors)`.
         jit_compile: Bool.
+        usual_size: Callable that returns the number of rows for which a trace
+            of its own is worth its time, or None. Where sizes are known,
+            TensorFlow leaves out what only finds them: up to a fifth of a
+            Gauss-Newton product. Defaults to none.
     """
 
-    def __init__(self, function, jit_compile):
+    def __init__(self, function, jit_compile, usual_size=lambda: None):
         self._function = function
         self._jit_compile = jit_compile
-        self._signature = None
-        self._compiled = None
+        self._usual_size = usual_size
+        self._usual = self._any = None
 
     def __call__(self, *arguments):
         flat = tf.nest.flatten(arguments)
-        given = [_spec(a) for a in flat]
-        if self._signature is None:
-            batch, *others = arguments
-            rows = [_any_size(_spec(t), 0) for t in tf.nest.flatten(batch)]
-            columns = [_any_size(_spec(t), 1) for t in tf.nest.flatten(others)]
-            self._trace(arguments, rows + columns)
-        elif not all(map(_fits, given, self._signature)):
-            self._trace(arguments, list(map(_common, given, self._signature)))
-        return self._compiled([a for a in flat if a is not None])
+        for trace in (self._usual, self._any):
+            if trace is not None and trace.takes(flat):
+                return trace(flat)
+        batch, *others = arguments
+        rows = [_spec(t) for t in tf.nest.flatten(batch)]
+        columns = [_any_size(_spec(t), 1) for t in tf.nest.flatten(others)]
+        if self._usual is None and rows[0].shape[0] == self._usual_size():
+            self._usual = self._traced(arguments, rows + columns)
+            return self._usual(flat)
+        signature = [_any_size(spec, 0) for spec in rows] + columns
+        if self._any is not None:
+            signature = list(map(_common, signature, self._any.signature))
+        self._any = self._traced(arguments, signature)
+        return self._any(flat)
 
-    def _trace(self, arguments, signature):
+    def _traced(self, structure, signature):
+        return _Trace(self._function, self._jit_compile, structure, signature)
+
+
+class _Trace:
+    """A function for tensors of one signature, None where there is none."""
+
+    def __init__(self, function, jit_compile, structure, signature):
         # tf.function has no signature for None, so it is given what is there.
         present = [spec is not None for spec in signature]
-        self._signature = signature
+        self.signature = signature
         traced = tf.function(
             # TensorFlow counts the traces of all functions with the same code
             # and would warn of the fifth operator; a partial has none.
-            functools.partial(self._call, arguments, present),
+            functools.partial(_call, function, structure, present),
             input_signature=[[s for s in signature if s is not None]],
-            jit_compile=self._jit_compile,
+            jit_compile=jit_compile,
             autograph=False,
         )
         # A tf.function looks for the trace in each call, which takes as long
         # as all else of that call.
         self._compiled = traced.get_concrete_function()
 
-    def _call(self, structure, present, flat):
-        flat = iter(flat)
-        flat = [next(flat) if p else None for p in present]
-        return self._function(*tf.nest.pack_sequence_as(structure, flat))
+    def takes(self, flat):
+        return all(map(_fits, flat, self.signature))
+
+    def __call__(self, flat):
+        return self._compiled([a for a in flat if a is not None])
+
+
+def _call(function, structure, present, flat):
+    flat = iter(flat)
+    flat = [next(flat) if p else None for p in present]
+    return function(*tf.nest.pack_sequence_as(structure, flat))
 
 
 def _spec(tensor):
@@ -70,15 +93,15 @@ def _any_size(spec, axis):
     return tf.TensorSpec(shape, spec.dtype)
 
 
-def _fits(spec, signature):
-    if spec is None or signature is None:
-        return spec is signature
-    return signature.is_compatible_with(spec)
+def _fits(tensor, spec):
+    if tensor is None or spec is None:
+        return tensor is spec
+    return spec.is_compatible_with(tensor)
 
 
-def _common(spec, signature):
+def _common(spec, other):
     """What fits both."""
-    if spec is None or signature is None:
+    if spec is None or other is None:
         return spec
-    both = signature.most_specific_common_supertype([spec])
+    both = other.most_specific_common_supertype([spec])
     return spec if both is None else both

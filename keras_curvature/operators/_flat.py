@@ -1,5 +1,6 @@
 """Vectors of all weights, and lists of tensors shaped as the weights."""
 
+import itertools
 import math
 
 import numpy as np
@@ -27,6 +28,7 @@ class FlatVectors:
             )
         self._variables = [as_tf_variable(v) for v in variables]
         self._sizes = [math.prod(v.shape) for v in self._variables]
+        self._starts = [0, *itertools.accumulate(self._sizes)]
         self.size = sum(self._sizes)
         self.dtype = max((v.dtype for v in self._variables), key=_width)
 
@@ -45,17 +47,18 @@ class FlatVectors:
 
     def unflatten(self, vector):
         """Tensors with the shapes and dtypes of the variables."""
-        parts = tf.split(vector, self._sizes)
+        # A slice that begins at a multiple of 64 bytes is no copy.
         return [
-            tf.cast(tf.reshape(part, v.shape), v.dtype)
-            for part, v in zip(parts, self._variables, strict=True)
+            tf.cast(tf.reshape(vector[start:end], v.shape), v.dtype)
+            for (start, end), v in zip(
+                itertools.pairwise(self._starts), self._variables, strict=True
+            )
         ]
 
     def positions(self, indices):
         """Where the entries of some of the variables lie in a vector."""
-        starts = np.cumsum([0, *self._sizes])
         return np.concatenate(
-            [np.arange(starts[k], starts[k + 1]) for k in indices]
+            [np.arange(self._starts[k], self._starts[k + 1]) for k in indices]
         )
 
     def checked(self, other):

@@ -16,7 +16,15 @@ def weights_of_layers(variables, patterns):
     """
     if patterns is None:
         return list(range(len(variables)))
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    if not isinstance(patterns, (list, tuple)) or not (
+        patterns and all(isinstance(p, str) for p in patterns)
+    ):
+        raise ValueError(
+            "`layers` must be the name of a layer or a pattern such as "
+            "'dense*', a list of at least one, or None for all. Received: "
+            f"{patterns!r}. The name of a layer is layer.name."
+        )
     found = []
     for pattern in patterns:
         matches = [

@@ -50,6 +50,11 @@ class ModelLoss:
     def terms(self, batch, outputs):
         """The losses of one batch, as Keras reduces them."""
         _, y, sample_weight = batch
+        if y is None and self._compiled._compile_loss is not None:
+            raise ValueError(
+                "`y` must hold the targets of the loss, or the data set yield "
+                "them. Received: None."
+            )
         calls = compiled_losses(self._compiled, y, outputs, sample_weight)
         return [LossTerm(*call) for call in calls]
 

@@ -54,6 +54,7 @@ class ModelOperator(CurvatureOperator):
         self.model = model
         self._model_loss = self._passes.model_loss
         self._jit_compile = checked_flag("jit_compile", jit_compile)
+        self._passes.refuse_xla(self._jit_compile)
         self._compiled: dict[str, Any] = {}
 
     def _is_ordered(self):
@@ -75,12 +76,14 @@ class ModelOperator(CurvatureOperator):
         """For each loss, the shape of the outputs of a sample, a tuple."""
         return self._passes.survey.shapes
 
+    def _matvec(self, vector):
+        sums = self._sum(self._batch_product, vector)
+        return self._finished_product(vector, sums)
+
     def _matmat(self, matrix):
         if matrix.shape[1] == 1:
             # Without a loop over the columns.
-            vector = tf.squeeze(matrix, 1)
-            sums = self._sum(self._batch_product, vector)
-            return tf.expand_dims(self._finished_product(vector, sums), 1)
+            return tf.expand_dims(self._matvec(tf.squeeze(matrix, 1)), 1)
         sums = self._sum(self._batch_products, matrix)
         return self._finished_product(matrix, sums)
 
@@ -127,7 +130,8 @@ class ModelOperator(CurvatureOperator):
     def _refuse_overflow(self, product, vectors):
         # Squares add up to a finite number where the entries are finite, but
         # for an overflow, and faster than anything else looks at each.
-        entries = product.numpy()
+        # Of a product that is no variable, an array is a view.
+        entries = np.asarray(product)
         if np.isfinite(np.vdot(entries, entries)) or _is_finite(product):
             return
         if not _is_finite(vectors):

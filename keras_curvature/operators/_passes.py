@@ -64,6 +64,10 @@ class Passes:
             self._survey = self._make_survey()
         return self._survey.loss
 
+    def refuse_xla(self, jit_compile):
+        """Raises where functions cannot be compiled by XLA but should be."""
+        refuse_xla(self._strategy, jit_compile)
+
     def compiled(self, function, jit_compile=False):
         """A function of a batch, for `sum` and `each`.
 
@@ -72,8 +76,13 @@ class Passes:
                 part of the batch in the loss and a list of tensors.
             jit_compile: Bool. Defaults to False.
         """
-        refuse_xla(self._strategy, jit_compile)
-        return ReplicatedFunction(function, jit_compile, self._strategy)
+        self.refuse_xla(jit_compile)
+        return ReplicatedFunction(
+            function,
+            jit_compile,
+            self._strategy,
+            lambda: self.survey.usual_size,
+        )
 
     def sum(self, function, *tensors, at_once=None):
         """The sum of what a function returns for the batches.

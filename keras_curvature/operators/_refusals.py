@@ -61,9 +61,10 @@ def refuse_xla(strategy, jit_compile):
     """Raises for XLA, which reads the weights of the first device alone."""
     if strategy is not None and jit_compile:
         raise ValueError(
-            "`jit_compile` must be False on several replicas. Received: "
+            "`jit_compile` must be False on several replicas, since XLA reads "
+            "the weights of the first device alone. Received: "
             f"jit_compile=True and a model made under {_described(strategy)}. "
-            "Leave it out."
+            "Leave it out, or load the model outside of the strategy."
         )
 
 

@@ -15,10 +15,11 @@ class ReplicatedFunction:
         function: Callable `function(batch, *tensors)`.
         jit_compile: Bool, with one device only.
         strategy: `tf.distribute.MirroredStrategy`, or None for one device.
+        usual_size: As for `CompiledFunction`.
     """
 
-    def __init__(self, function, jit_compile, strategy):
-        self._alone = CompiledFunction(function, jit_compile)
+    def __init__(self, function, jit_compile, strategy, usual_size):
+        self._alone = CompiledFunction(function, jit_compile, usual_size)
         self._function, self._strategy = function, strategy
         self._together = {}
 

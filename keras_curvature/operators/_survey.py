@@ -1,5 +1,6 @@
 """The first pass over a data set: counts, losses, and what is random."""
 
+import collections
 import contextlib
 import dataclasses
 import math
@@ -20,6 +21,8 @@ class Survey:
         loss: Float, Keras's loss of all data as one batch.
         weights: Checksums of the weights at which that was.
         by_samples: Bool, whether each loss has a value for each sample.
+        usual_size: Int, the samples of most batches, if they are all or many;
+            else None.
         shapes: Tuple, for each loss the shape of its outputs of a sample,
             with None where that varies.
     """
@@ -29,6 +32,7 @@ class Survey:
     loss: float
     weights: list
     by_samples: bool
+    usual_size: int | None
     shapes: tuple
 
     @property
@@ -101,18 +105,19 @@ class Surveyor:
             batches_and_results: Iterable of pairs of a batch and what
                 `of_batch` returned for it.
         """
-        samples = count = 0
+        samples, sizes = 0, collections.Counter()
         sums = divisors = additional = 0.0
         by_samples = True
         for batch, (sum_, divisor, rows, more) in batches_and_results:
-            size, count = int(samples_in(batch)), count + 1
+            size = int(samples_in(batch))
             samples += size
+            sizes[size] += 1
             sums, divisors = sums + sum_.numpy(), divisors + divisor.numpy()
             additional += size * float(more)
             by_samples &= self._is_by_samples(size, rows.numpy())
-            if count > 1 and not by_samples:
+            if sizes.total() > 1 and not by_samples:
                 raise ValueError(_NOT_BY_SAMPLES)
-        if not count:
+        if not sizes:
             raise ValueError("`x` must hold at least one batch. Received: 0.")
         means = np.array([r == "mean" for r in self._reductions], bool)
         divisors = np.where(means, divisors, 1.0)
@@ -126,6 +131,7 @@ class Surveyor:
             float(values.sum() + additional / samples),
             checksums(self._model_loss.model),
             by_samples,
+            _usual(sizes),
             self._shapes,
         )
 
@@ -141,6 +147,16 @@ _NOT_BY_SAMPLES = (
     "than one batch. Write the loss so that it reduces the last axis only, or "
     "raise `batch_size`."
 )
+
+
+def _usual(sizes):
+    """The size of most batches, where these are all or many."""
+    ((size, count),) = sizes.most_common(1)
+    # A function is traced in the time of some dozens of its calls.
+    return size if count == sizes.total() or count >= _MANY else None
+
+
+_MANY = 8
 
 
 def _reduction(term):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from keras_curvature._checks import checked_integer
+from keras_curvature._checks import checked_integer, checked_number
 from keras_curvature._typing import Array, Layers, Variables, Vectors
 from keras_curvature.operators._flat import FlatVectors
 from keras_curvature.operators._interfaces import (
@@ -35,7 +35,8 @@ class CurvatureOperator(abc.ABC):
     of operators over the same variables are operators again.
 
     A subclass implements `_matmat(matrix)`, the product with a tensor of shape
-    `(n, k)`, and may compute `diagonal` and `_restricted` better than here.
+    `(n, k)`, and may compute `_matvec(vector)`, `diagonal` and `_restricted`
+    better than here.
 
     Args:
         variables: List of `keras.Variable`s.
@@ -86,8 +87,12 @@ class CurvatureOperator(abc.ABC):
         if tf.is_symbolic_tensor(tensor):
             return self._in_graph(tensor)
         if tensor.shape.rank == 1:
-            return tf.squeeze(self._matmat(tf.expand_dims(tensor, 1)), 1)
+            return self._matvec(tensor)
         return self._matmat(tensor)
+
+    def _matvec(self, vector):
+        """The product with a tensor of shape (n,)."""
+        return tf.squeeze(self._matmat(tf.expand_dims(vector, 1)), 1)
 
     def _in_graph(self, tensor):
         """The product inside a `tf.function`, which calls back for it."""
@@ -106,7 +111,7 @@ class CurvatureOperator(abc.ABC):
     def __mul__(self, factor: float) -> CurvatureOperator:
         if not isinstance(factor, numbers.Real):
             return NotImplemented
-        return _sum([(float(factor), self)])
+        return _sum([(checked_number("factor", factor), self)])
 
     __rmul__ = __mul__
 

@@ -1,5 +1,7 @@
 """Data of every kind, in batches of any size, give the same operators."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -122,3 +124,54 @@ def test_xla_draws_the_same_targets_and_gives_the_same_products(rng):
     )
     vectors = rng.normal(size=31)
     assert distance(compiled @ vectors, plain @ vectors) < 1e-12
+
+
+class Counting(keras.layers.Layer):
+    """Counts its calls in Python, of which a trace has one or two."""
+
+    calls = 0
+
+    def call(self, inputs):
+        self.calls += 1
+        return inputs
+
+
+def test_many_batches_of_a_size_have_a_trace_and_all_others_one_more(rng):
+    counting = Counting()
+    model = keras.Sequential(
+        [
+            keras.Input((None, 2)),
+            keras.layers.Dense(2, activation="tanh"),
+            counting,
+            keras.layers.GlobalAveragePooling1D(),
+        ]
+    )
+    # Nine batches of two, the last of longer sequences, and three of others.
+    ends = np.cumsum([0, 1, *[2] * 9, 3, 4])
+    parts = [
+        (
+            rng.normal(size=(b - a, 3 + (a == 17), 2)),
+            rng.normal(size=(b - a, 2)),
+        )
+        for a, b in itertools.pairwise(ends)
+    ]
+
+    def batches():
+        yield from parts
+
+    signature = (
+        tf.TensorSpec((None, None, 2), tf.float64),
+        tf.TensorSpec((None, 2), tf.float64),
+    )
+    data = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    operator = Hessian(model, data, loss="mse")
+    vector = rng.normal(size=6)
+    expected = sum(
+        len(y) / ends[-1] * (Hessian(model, x, y, loss="mse") @ vector)
+        for x, y in parts
+    )
+    before = operator.loss and counting.calls
+    assert distance(operator @ vector, expected) < 1e-12
+    traces = counting.calls - before
+    assert distance(operator @ vector, expected) < 1e-12
+    assert counting.calls - before == traces <= 3

@@ -7,9 +7,12 @@ import tensorflow as tf
 
 from keras_curvature.operators import (
     CurvatureOperator,
+    Fisher,
     GaussNewton,
+    GradientCovariance,
     Hessian,
     Jacobian,
+    KroneckerFactored,
 )
 from tests.operators.models import distance, make
 
@@ -47,6 +50,26 @@ def test_vectors_matrices_and_lists(dense, rng):
     assert distance(dense.flatten(dense @ parts), product[:, 0]) < 1e-14
     # Integers, and single precision, are cast.
     assert (dense @ np.ones(31, int)).dtype == tf.float64
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Hessian, GaussNewton, Fisher, GradientCovariance, KroneckerFactored],
+    ids=lambda kind: kind.__name__,
+)
+def test_of_a_model_too_and_of_no_columns(kind, rng):
+    operator = kind(*make("shared"))
+    n = operator.shape[0]
+    dense = operator.to_dense(n)
+    for matrix in (rng.normal(size=(n, 2)), rng.normal(size=(n, 1))):
+        assert distance(operator @ matrix, dense @ matrix) < 1e-12
+        product = operator @ matrix[:, 0]
+        assert distance(product, (dense @ matrix)[:, 0]) < 1e-12
+        parts = operator @ operator.unflatten(matrix[:, 0])
+        assert distance(operator.flatten(parts), product) < 1e-12
+    assert (operator @ np.ones((n, 0))).shape == (n, 0)
+    inverse = operator.inverse(1.0)
+    assert (inverse @ np.ones((n, 0))).shape == (n, 0)
 
 
 def test_columns_share_a_pass_over_the_data(rng):

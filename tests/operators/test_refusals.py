@@ -10,6 +10,7 @@ from keras_curvature.operators import (
     GaussNewton,
     Hessian,
     Jacobian,
+    KroneckerFactored,
 )
 
 x = np.linspace(-1, 1, 12).reshape(6, 2).astype("float32")
@@ -29,6 +30,22 @@ def test_bad_arguments_are_named():
         "`model` must be": lambda: Hessian(model.call, x, y, loss="mse"),
         "`layers` must hold .*'first'.*/last": lambda: Hessian(
             model, x, y, loss="mse", layers="first"
+        ),
+        "`layers` must be the name": lambda: Hessian(
+            model, x, y, loss="mse", layers=[model.layers[0]]
+        ),
+        "list of at least one": lambda: Hessian(
+            model, x, y, loss="mse", layers=[]
+        ),
+        "`y` must hold the targets": lambda: Hessian(model, x, loss="mse").loss,
+        "A list of lists is several arrays": lambda: Hessian(
+            model, x.tolist(), y, loss="mse"
+        ),
+        "`factor` must be a finite number": lambda: (
+            np.nan * Hessian(model, x, y, loss="mse")
+        ),
+        "must be dense. Received: a RaggedTensor": lambda: Hessian(
+            model, tf.ragged.constant([[1.0], [2.0, 3.0]]), y, loss="mse"
         ),
         "same number of samples": lambda: Hessian(model, x, y[:3], loss="mse"),
         "`batch_size` must be": lambda: Hessian(
@@ -130,6 +147,8 @@ def test_products_that_are_not_finite_are_refused():
     broken[0] = np.nan
     with pytest.raises(ValueError, match=r"the product is, in \S*last/kernel"):
         Hessian(net(), broken, y, loss="mse") @ np.ones(3)
+    with pytest.raises(ValueError, match=r"factors must be finite.*last/kern"):
+        KroneckerFactored(net(), broken, y, loss="mse").diagonal()
     weights = np.array([-1.0, 1, 1, 1, 1, 1])
     fisher = Fisher(net(), x, y, weights, kind="empirical", loss="mse")
     for compute in (lambda: fisher @ np.ones(3), fisher.diagonal):

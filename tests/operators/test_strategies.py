@@ -117,7 +117,7 @@ def test_what_cannot_be_split_is_refused(mirrored_strategy):
     with pytest.raises(ValueError, match="value for each sample on several"):
         whole @ np.ones(whole.shape[0])
     with pytest.raises(ValueError, match="`jit_compile` must be False on"):
-        Hessian(model, x, y, jit_compile=True) @ np.ones(whole.shape[0])
+        Hessian(model, x, y, jit_compile=True)
     alone, x, y = make("mlp")
     refused = pytest.raises(ValueError, match="in the scope of the strategy")
     with mirrored_strategy.scope(), refused:

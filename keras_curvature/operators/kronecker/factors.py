@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from keras_curvature.autodiff.variables import variable_name
 from keras_curvature.operators.kronecker.layout import Block
 
 SHARINGS = ("expand", "reduce")
@@ -222,3 +224,18 @@ def squares_in_basis(inputs, signals, left, right):
 def _one_below_another(parts):
     """Uses of one weight as further positions."""
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis=1)
+
+
+def refuse_not_finite(factors, variables):
+    """Raises where data or weights were NaN or too large, naming weights."""
+    names = [
+        variable_name(variables[f.block.indices[0]])
+        for f in factors
+        if not np.isfinite(f.inputs).all() or not np.isfinite(f.outputs).all()
+    ]
+    if names:
+        raise ValueError(
+            "Kronecker factors must be finite. Received: others for "
+            f"{', '.join(names)}. Look at the data and the weights for NaN, "
+            "infinite and huge numbers."
+        )

@@ -22,12 +22,10 @@ class KroneckerInverse(CurvatureOperator):
         self._spectra = spectra
 
     def _matmat(self, matrix):
-        columns = [
-            self._product(vector) for vector in tf.unstack(matrix, axis=1)
-        ]
-        return tf.stack(columns, axis=1)
+        columns = [self._matvec(v) for v in tf.unstack(matrix, axis=1)]
+        return tf.stack(columns, axis=1) if columns else matrix
 
-    def _product(self, vector):
+    def _matvec(self, vector):
         tensors = self.unflatten(vector)
         products = [None] * len(tensors)
         for block, left, right, eigenvalues in self._spectra:

@@ -18,7 +18,11 @@ from keras_curvature.operators._survey import checksums
 from keras_curvature.operators.curvature_operator import CurvatureOperator
 from keras_curvature.operators.kronecker.damping import multiply
 from keras_curvature.operators.kronecker.estimate import FactorEstimate
-from keras_curvature.operators.kronecker.factors import SHARINGS, Factors
+from keras_curvature.operators.kronecker.factors import (
+    SHARINGS,
+    Factors,
+    refuse_not_finite,
+)
 from keras_curvature.operators.kronecker.inverse import KroneckerInverse
 from keras_curvature.operators.kronecker.likelihood import FISHERS, Likelihood
 from keras_curvature.operators.kronecker.plan import kronecker_plan
@@ -185,20 +189,19 @@ class KroneckerFactored(ModelOperator):
                 tensors[index] = part
         return self.flatten(tensors)
 
-    def _matmat(self, matrix):
-        columns = []
-        for vector in tf.unstack(matrix, axis=1):
-            tensors = self.unflatten(vector)
-            columns.append(
-                self._flat(
-                    lambda f, tensors=tensors: multiply(
-                        f.block.join([tensors[i] for i in f.block.indices]),
-                        f.inputs,
-                        f.outputs,
-                    )
-                )
+    def _matvec(self, vector):
+        tensors = self.unflatten(vector)
+        return self._flat(
+            lambda f: multiply(
+                f.block.join([tensors[i] for i in f.block.indices]),
+                f.inputs,
+                f.outputs,
             )
-        return tf.stack(columns, axis=1)
+        )
+
+    def _matmat(self, matrix):
+        columns = [self._matvec(v) for v in tf.unstack(matrix, axis=1)]
+        return tf.stack(columns, axis=1) if columns else matrix
 
     def _spectra(self):
         return [spectrum_of(f.block, f.inputs, f.outputs) for f in self.factors]
@@ -212,7 +215,7 @@ class KroneckerFactored(ModelOperator):
         sums = self._sum(self._batch_factors)
         count = len(self._blocks)
         weight = sums[-1]
-        return [
+        factors = [
             Factors(
                 block, tf.math.divide_no_nan(a, tf.cast(weight, a.dtype)), g
             )
@@ -220,6 +223,8 @@ class KroneckerFactored(ModelOperator):
                 self._blocks, sums[:count], sums[count:-1], strict=True
             )
         ]
+        refuse_not_finite(factors, self.variables)
+        return factors
 
     def _batch_factors(self, batch, share):
         """The loss of a batch, and its sums for A, G and the weight."""
