@@ -38,7 +38,6 @@ class CompiledFunction:
     def _trace(self, arguments, signature):
         # tf.function has no signature for None, so it is given what is there.
         present = [spec is not None for spec in signature]
-        self._signature = signature
         traced = tf.function(
             # TensorFlow counts the traces of all functions with the same code
             # and would warn of the fifth operator; a partial has none.
@@ -50,6 +49,8 @@ class CompiledFunction:
         # A tf.function looks for the trace in each call, which takes as long
         # as all else of that call.
         self._compiled = traced.get_concrete_function()
+        # Last, so that a function which raised is traced again.
+        self._signature = signature
 
     def _call(self, structure, present, flat):
         flat = iter(flat)

@@ -1,9 +1,8 @@
 """Sums of Jᵀ·B·J from what comes back to each layer."""
 
-import math
-
 import tensorflow as tf
 
+from keras_curvature.linalg.inverse_cholesky import ROWS
 from keras_curvature.operators.kronecker.layer_jacobians import (
     LayerGradient,
     UnknownUse,
@@ -57,8 +56,9 @@ class LayerSums:
     def grams(self):
         """What `from_grams` makes all of it of, for a model of one layer.
 
-        Σ aᵢ·aⱼ·Hₒₚ with H = Σ g·gᵀ of each sample, for one pair of outputs o ≤
-        p after the other: of shape `(pairs, inputs, inputs)`.
+        Σ aᵢ·aⱼ·Hₒₚ with H = Σ g·gᵀ of each sample, for the pairs of outputs
+        o ≤ p, and some inputs i after the other with all j up to the last of
+        them: a list of tensors `(some inputs, pairs, inputs up to those)`.
 
         Raises:
             UnknownUse: for several layers, for one with positions, and for
@@ -79,11 +79,13 @@ class LayerSums:
         width = block.outputs
         shape = (tf.shape(rows)[0], width, width)
         (h,) = self._over_vectors(curvature, [shape])
-        h = tf.gather_nd(tf.transpose(h, (1, 2, 0)), _pairs(width))
-        return tf.map_fn(
-            lambda own: tf.matmul(rows * own[:, None], rows, transpose_a=True),
-            h,
-        )
+        places = [o * width + p for o, p in _pairs(width)]
+        h = tf.gather(tf.reshape(h, (-1, width * width)), places, axis=1)
+        at_once = max(1, ROWS // width)
+        return [
+            _gram(rows, h, start, min(start + at_once, block.inputs))
+            for start in range(0, block.inputs, at_once)
+        ]
 
     def _over_vectors(self, function, shapes):
         """Σ function(signals, weights) over the eigenvectors of B."""
@@ -111,26 +113,38 @@ class LayerSums:
         return totals
 
 
-def from_grams(grams, variables):
-    """The matrix `(n, n)` from the sum of `LayerSums.grams`.
+def _gram(rows, h, start, end):
+    """One of `LayerSums.grams`."""
+    weighted = rows[:, start:end, None] * h[:, None]
+    pairs = h.shape[1]
+    weighted = tf.reshape(weighted, (-1, (end - start) * pairs))
+    gram = tf.matmul(weighted, rows[:, :end], transpose_a=True)
+    return tf.reshape(gram, (end - start, pairs, end))
+
+
+def from_grams(gram, outputs):
+    """A block row of the lower triangle of the matrix.
+
+    The weights of an input, one for each of the outputs, stand together.
 
     Args:
-        grams: Tensor of shape `(pairs, inputs, inputs)`.
-        variables: List of the kernel and, if there is one, the bias.
+        gram: One of the sums of `LayerSums.grams`.
+        outputs: Int.
+
+    Returns:
+        Tensor of shape `(rows, all up to the last of these)`.
     """
-    inputs = grams.shape[1]
-    outputs = sum(math.prod(v.shape) for v in variables) // inputs
     numbers = {pair: k for k, pair in enumerate(_pairs(outputs))}
     order = [
         numbers[min(o, p), max(o, p)]
         for o in range(outputs)
         for p in range(outputs)
     ]
-    whole = tf.reshape(
-        tf.gather(grams, order), (outputs, outputs, inputs, inputs)
-    )
-    size = inputs * outputs
-    return tf.reshape(tf.transpose(whole, (2, 0, 3, 1)), (size, size))
+    count, _, end = gram.shape
+    row = tf.gather(gram, order, axis=1)
+    row = tf.reshape(row, (count, outputs, outputs, end))
+    row = tf.transpose(row, (0, 1, 3, 2))
+    return tf.reshape(row, (count * outputs, end * outputs))
 
 
 def _pairs(width):

@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.autodiff.jacobian import Linearization
+from keras_curvature.linalg.inverse_cholesky import lower_rows, whole
 from keras_curvature.losses.term import keep_masks
 from keras_curvature.operators._layer_sums import LayerSums, from_grams
 from keras_curvature.operators._model_operator import (
@@ -107,15 +109,42 @@ class OutputOperator(ModelOperator):
             block_size: Int, columns that share a pass over the data where
                 products are taken. Defaults to 64.
         """
-        sums = self._sum_by_layers(self._batch_layer_grams)
-        if sums is not None:
-            grams, *others = sums
-            sums = from_grams(grams, self.variables), *others
-        else:
+        return self._dense(self._sum_by_rows(), block_size)
+
+    def to_lower_rows(self):
+        """The lower triangle of `to_dense`, in half of its memory.
+
+        Returns:
+            List of arrays, as `linalg.inverse_cholesky.lower_rows` has them.
+        """
+        sums = self._sum_by_rows()
+        if sums is None or len(sums) > 1:
+            return lower_rows(self._dense(sums))
+        (rows,) = sums
+        if not all(np.isfinite(np.vdot(row, row)) for row in rows):
+            self._finite(tf.constant(whole(rows)))
+        return rows
+
+    def _dense(self, sums, block_size=64):
+        """The matrix from `_sum_by_rows`, or in another way without them."""
+        if sums is None:
             sums = self._sum_by_samples(self._batch_matrix)
+        else:
+            rows, *others = sums
+            sums = tf.constant(whole(rows)), *others
         if sums is None:
             return super().to_dense(block_size)
         return self._finite(self._dense_of_sums(*sums))
+
+    def _sum_by_rows(self):
+        """Block rows of the lower triangle and further sums, or None."""
+        sums = self._sum_by_layers(self._batch_layer_grams)
+        if sums is None:
+            return None
+        grams = [part for part in sums if part.shape.rank == 3]
+        outputs = self.shape[0] // grams[-1].shape[2]
+        rows = [from_grams(gram, outputs).numpy() for gram in grams]
+        return rows, *sums[len(grams) :]
 
     def _sum_by_samples(self, function):
         """The sums of a function of Jacobians, or None for products."""
@@ -164,17 +193,17 @@ class OutputOperator(ModelOperator):
 
     def _batch_layer_squares(self, batch, share):
         return self._of_layers(
-            batch, share, lambda sums: self.flatten(sums.squares())
+            batch, share, lambda sums: [self.flatten(sums.squares())]
         )
 
     def _batch_layer_grams(self, batch, share):
         def grams(sums):
-            return tf.cast(sums.grams(), self.dtype)
+            return [tf.cast(gram, self.dtype) for gram in sums.grams()]
 
         return self._of_layers(batch, share, grams)
 
     def _of_layers(self, batch, share, function):
-        """The loss, and a function of `LayerSums`, of a batch."""
+        """The loss, and a function of `LayerSums` to a list, of a batch."""
         # Without a tape, which would put other operations in the graph.
         predicted = self._model_loss.outputs(batch[0])
         terms = self._model_loss.parts(batch, predicted, share)
@@ -183,7 +212,7 @@ class OutputOperator(ModelOperator):
         layers = LayerJacobians(outputs, self.variables)
         sums = LayerSums(layers, self._output_curvature(terms, share))
         return self._loss_of(terms, batch, share), [
-            function(sums),
+            *function(sums),
             *self._batch_vectors(terms, layers.gradients),
             layers.disagreement(),
         ]

@@ -129,6 +129,31 @@ def test_structures_are_those_of_the_dense_matrix(structure, classifier):
     )
 
 
+def test_posterior_of_several_block_rows(float64, rng):
+    x, labels = rng.normal(size=(40, 150)), rng.integers(0, 3, 40)
+    model = keras.Sequential([keras.Input((150,)), keras.layers.Dense(3)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss)
+    laplace = Laplace(model, prior_precision=[0.5, 2.0]).fit(x, labels)
+    logits = model(x).numpy()
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    jacobian, matrix = gauss_newton(model, x, p)
+    precision = matrix + np.diag(np.repeat([0.5, 2.0], [450, 3]))
+    inverse = np.linalg.inv(precision)
+    normal = laplace._now.normal
+    np.testing.assert_allclose(
+        normal.log_determinant, np.linalg.slogdet(precision)[1], rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        laplace.predict(x[:5]).covariance,
+        np.einsum("bin,nm,bjm->bij", jacobian, inverse, jacobian)[:5],
+        rtol=1e-9,
+    )
+    np.testing.assert_allclose(normal.variances, np.diag(inverse), rtol=1e-9)
+    root = normal.samples(np.eye(453))
+    np.testing.assert_allclose(root.T @ root, inverse, atol=1e-9)
+
+
 def test_kronecker_products_are_one_distribution(classifier):
     model, x, labels = classifier
     normal = Laplace(model, structure="kron").fit(x, labels)._now.normal
