@@ -88,6 +88,52 @@ def test_influence_is_the_closed_form(each, regression, float64):
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+def test_influence_by_the_hessian_counts_the_regularizers(regression, float64):
+    x, labels, test_x, test_labels, w = regression
+    tests = gradients(w, test_x, test_labels).mean(0)
+    expected = gradients(w, x, labels) @ np.linalg.solve(hessian(w, x), tests)
+    found = influence(
+        model_of(w),
+        x,
+        labels,
+        test_x,
+        test_labels,
+        damping=0.0,
+        curvature="hessian",
+        batch_size=7,
+        tolerance=1e-12,
+    )
+    np.testing.assert_allclose(found, expected / 40, atol=1e-9)
+
+
+def test_a_hessian_that_is_indefinite_is_named(float64):
+    """The loss (u·v·x − y)² has a saddle at u = v = 0."""
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(1, use_bias=False),
+            keras.layers.Dense(1, use_bias=False),
+        ]
+    )
+    model.compile(loss="mse")
+    # Beside it, so that gradients are not all zero.
+    model.set_weights([np.full((1, 1), 0.1), np.full((1, 1), -0.2)])
+    x = np.linspace(-1, 1, 9)[:, None]
+    with pytest.raises(ValueError, match="as the Hessian is at a minimum"):
+        influence(model, x, x, x, x, damping=0.0, curvature="hessian")
+    # More than the eigenvalue below zero.
+    found = influence(model, x, x, x, x, damping=5.0, curvature="hessian")
+    u, v = 0.1, -0.2
+    squares = np.mean(x**2)
+    rows = 2 * (u * v - 1) * x**2 * [v, u]
+    exact = 2 * squares * np.array(
+        [[v * v, 2 * u * v - 1], [2 * u * v - 1, u * u]]
+    ) + 5 * np.eye(2)
+    np.testing.assert_allclose(
+        found, rows @ np.linalg.solve(exact, rows.mean(0)) / 9, rtol=1e-7
+    )
+
+
 def test_influence_ranks_samples_as_training_without_them(regression, float64):
     x, labels, test_x, test_labels, w = regression
 
