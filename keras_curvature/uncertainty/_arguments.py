@@ -28,11 +28,11 @@ def precision_of(value, variables):
     """The prior precision as an array, one number for each variable."""
     if isinstance(value, numbers.Real):
         value = [value] * len(variables)
-    value = list(value)
-    if len(value) != len(variables):
+    value = list(value) if np.ndim(value) == 1 else [value]
+    if len(value) != len(variables) or value == [None]:
         raise ValueError(
             "`prior_precision` must be a number, or a list of one for each "
-            f"of the {len(variables)} variables. Received: {len(value)}."
+            f"of the {len(variables)} variables. Received: {value}."
         )
     return np.array(
         [checked_number("prior_precision", float(v), above=0) for v in value]

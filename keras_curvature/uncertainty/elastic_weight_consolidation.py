@@ -77,10 +77,15 @@ class ElasticWeightConsolidation:
     """
 
     def __init__(self, strength=1.0, *, structure="diagonal", fisher="exact"):
-        self.strength = checked_number("strength", strength, minimum=0)
+        self._strength = checked_number("strength", strength, minimum=0)
         self.structure = checked_choice("structure", structure, _STRUCTURES)
         self.fisher = checked_choice("fisher", fisher, _FISHERS)
         self._tasks = []
+
+    @property
+    def strength(self):
+        """What it was made with: traced steps would not see another one."""
+        return self._strength
 
     @property
     def tasks(self):
@@ -120,15 +125,24 @@ class ElasticWeightConsolidation:
         return self.strength * total
 
     def release(self, model):
-        """Gives the variables back the regularizers that they had.
+        """Takes this penalty from the variables, which keep all others.
 
         Args:
             model: The model to be trained without the penalty; others that
                 share its layers must be compiled again.
         """
-        for variable in self._held():
+        ours = [penalty for task in self._tasks for penalty in task]
+        for variable in (penalty.variables[0] for penalty in ours):
             regularizer = variable.regularizer
-            if isinstance(regularizer, ConsolidatedWeight):
+            if not isinstance(regularizer, ConsolidatedWeight):
+                continue
+            # Another consolidation may hold the variable as well.
+            regularizer.penalties = [
+                pair
+                for pair in regularizer.penalties
+                if not any(pair[1] is penalty for penalty in ours)
+            ]
+            if not regularizer.penalties:
                 variable.regularizer = regularizer.own
         self._tasks = []
         _trace_again(model)
@@ -163,7 +177,8 @@ class ElasticWeightConsolidation:
             model: Model whose layers have the names that they had.
 
         Raises:
-            ValueError: if the model lacks one of the weights.
+            ValueError: if the model lacks one of the weights, or has it in
+                another shape.
         """
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -186,12 +201,9 @@ class ElasticWeightConsolidation:
             variable = penalty.variables[0]
             own = variable.regularizer
             if not isinstance(own, ConsolidatedWeight):
-                variable.regularizer = ConsolidatedWeight(own, self.strength)
-            variable.regularizer.penalties.append(penalty)
+                variable.regularizer = ConsolidatedWeight(own)
+            variable.regularizer.penalties.append((self.strength, penalty))
         _trace_again(model)
-
-    def _held(self):
-        return [p.variables[0] for task in self._tasks for p in task]
 
 
 def _of_diagonal(operator):

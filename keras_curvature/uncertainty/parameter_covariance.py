@@ -10,6 +10,7 @@ from keras_curvature._checks import checked_flag
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.triangular_factor import triangular_factor
 from keras_curvature.uncertainty._bounds import at_bounds
+from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._pseudo_inverse import (
     in_words,
     inverse_square_root,
@@ -130,6 +131,7 @@ def parameter_covariance(
         at_bound=fit.held,
         model=model,
         layers=layers,
+        checksum=checksum(model),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_curvature._checks import checked_number
 from keras_curvature.operators.jacobian import Jacobian
+from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._parts import in_parts
 from keras_curvature.uncertainty._quantiles import (
     normal_quantile,
@@ -34,6 +35,7 @@ class ParameterErrors:
             no error.
         model: The fitted model.
         layers: Which of its layers were fitted, or None.
+        checksum: Int, of all weights of the model at the fit.
 
     Example:
 
@@ -67,7 +69,8 @@ class ParameterErrors:
     undetermined: tuple
     at_bound: np.ndarray = dataclasses.field(repr=False)
     model: keras.Model = dataclasses.field(repr=False)
-    layers: object = None
+    layers: object
+    checksum: int = dataclasses.field(repr=False)
 
     @property
     def covariance(self):
@@ -145,7 +148,12 @@ class ParameterErrors:
             )
         mean, variance = self._predicted(x)
         noise = 1.0 if self.absolute_errors else self.residual_standard_error
-        weight = 1.0 if sample_weight is None else np.asarray(sample_weight)
+        weight = np.asarray(1.0 if sample_weight is None else sample_weight)
+        if weight.shape not in ((), (len(mean),)) or not np.all(weight > 0):
+            raise ValueError(
+                "`sample_weight` must be one number > 0, or one for each of "
+                f"the {len(mean)} samples. Received: {sample_weight}."
+            )
         weight = np.reshape(
             weight, np.shape(weight) + (1,) * (mean.ndim - np.ndim(weight))
         )
@@ -171,7 +179,8 @@ class ParameterErrors:
 
     def _refuse_moved(self, jacobian):
         now = [np.asarray(v.value, float).ravel() for v in jacobian.variables]
-        if not np.array_equal(np.concatenate(now), self.estimates):
+        is_same = np.array_equal(np.concatenate(now), self.estimates)
+        if not is_same or checksum(self.model) != self.checksum:
             raise ValueError(
                 "The model must have the weights it was fitted with. "
                 "Received: a model trained on. Call parameter_covariance() "

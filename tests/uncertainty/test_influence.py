@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 
 import keras_curvature
@@ -203,6 +204,23 @@ def test_influence_in_a_network_ranks_samples_as_training_does(float64, rng):
         without = np.where(np.arange(24) == k, 0.0, 24 / 23)
         changes.append(trained_loss(without) - plain)
     assert stats.spearmanr(found, changes).statistic >= 0.8
+
+
+@pytest.mark.parametrize("case", ["empty", "shorter", "data set"])
+def test_other_data_than_arrays_of_one_length_are_named(
+    case, regression, float64
+):
+    x, labels, test_x, test_labels, w = regression
+    data = (x, labels, test_x, test_labels)
+    if case == "empty":
+        data = (x, labels, test_x[:0], test_labels[:0])
+    elif case == "shorter":
+        data = (x, labels, test_x, test_labels[:3])
+    else:
+        rows = tf.data.Dataset.from_tensors((x, labels))
+        data = (rows, None, test_x, test_labels)
+    with pytest.raises(ValueError, match="a row for each sample"):
+        influence(model_of(w), *data, damping=2 * PENALTY)
 
 
 @pytest.mark.parametrize(

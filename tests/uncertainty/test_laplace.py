@@ -332,6 +332,17 @@ def test_saved_beside_the_model_it_predicts_the_same(classifier, tmp_path):
         )
 
 
+def test_a_prior_below_rounding_is_warned_of(rng):
+    x, labels = rng.normal(size=(20, 2)), rng.integers(0, 3, 20)
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3, dtype="float32")]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss)
+    with pytest.warns(UserWarning, match="below the rounding"):
+        Laplace(model, prior_precision=1e-9).fit(x, labels)
+
+
 def mistaken(case, model, x, labels):
     if case == "unfitted":
         return Laplace(model).predict(x)
@@ -358,6 +369,38 @@ def mistaken(case, model, x, labels):
         laplace = Laplace(model).fit(x, labels)
         model.layers[0].bias.assign_add(np.ones(3))
         return laplace.predict(x)
+    elif case == "hidden layer moved":
+        laplace = Laplace(model, weights="last_layer").fit(x, labels)
+        model.layers[0].bias.assign_add(np.ones(3))
+        return laplace.predict(x)
+    elif case == "statistics moved":
+        model = keras.Sequential(
+            [
+                keras.Input((2,)),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.compile(loss="mse")
+        laplace = Laplace(model).fit(x, x[:, :1])
+        model.layers[0].moving_mean.assign(np.ones(2))
+        return laplace.predict(x)
+    elif case == "one class":
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(loss=loss)
+        return Laplace(model).fit(x, 0 * labels)
+    elif case == "two outputs":
+        model = keras.Model(model.inputs, [model.outputs[0]] * 2)
+        model.compile(loss="mse")
+        return Laplace(model).fit(x, [np.ones((20, 3))] * 2)
+    elif case == "repeated targets":
+        model.compile(loss="mse")
+        return Laplace(model).fit(x, x[:, :1])
+    elif case == "no precision":
+        return Laplace(model, prior_precision=None).fit(x, labels)
+    elif case == "empty":
+        return Laplace(model).fit(x, labels).predict(x[:0])
     elif case == "shape":
         return Laplace(model).fit(x, labels).predict(x[:, :1])
     elif case == "random":
@@ -396,6 +439,13 @@ class Noise(keras.layers.Layer):
         ("sample weights", "sample weights"),
         ("activity", "regularizers"),
         ("moved", "other weights"),
+        ("hidden layer moved", "other weights"),
+        ("statistics moved", "other weights"),
+        ("one class", "binary_crossentropy"),
+        ("two outputs", "one output"),
+        ("repeated targets", r"\(20, 1\)"),
+        ("no precision", "each of the 4 variables"),
+        ("empty", "a sample or more"),
         ("shape", r"\(20, 1\)"),
         ("random", "random numbers drawn in noise"),
         ("precisions", "precisions"),

@@ -1,5 +1,7 @@
 """A precision with all correlations."""
 
+import warnings
+
 import numpy as np
 
 from keras_curvature.linalg.inverse_cholesky import (
@@ -35,15 +37,35 @@ class Full:
     def at(self, scale, prior):
         """The distribution with the precision scale·G + diag(prior)."""
         rows = [self.arrays[f"rows_{k}"] for k in range(len(self.arrays))]
+        _warn_of_rounding(rows, scale, prior)
         try:
             return _FullNormal(rows, scale, prior)
         except np.linalg.LinAlgError:
-            # Rounding of a model in float32 left eigenvalues below zero.
-            values, vectors = np.linalg.eigh(whole(rows))
-            positive = (vectors * np.maximum(values, 0)) @ vectors.T
-            rows = lower_rows(positive)
-            self.arrays = _named(rows)
-            return _FullNormal(rows, scale, prior)
+            pass
+        # Rounding of a model in float32 left eigenvalues below zero.
+        values, vectors = np.linalg.eigh(whole(rows).astype(float))
+        positive = (vectors * np.maximum(values, 0)) @ vectors.T
+        try:
+            return _FullNormal(lower_rows(positive), scale, prior)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                "`prior_precision` must not be below the rounding of the "
+                f"curvature in float64. Received: {prior.min():.1e}, and "
+                f"eigenvalues up to {scale * values[-1]:.1e}."
+            ) from error
+
+
+def _warn_of_rounding(rows, scale, prior):
+    """Warns where rounding of the curvature is larger than the prior."""
+    largest = max(np.diagonal(row, span(row)[0]).max() for row in rows)
+    rounding = float(np.finfo(rows[0].dtype).eps * scale * largest)
+    if prior.min() < rounding:
+        warnings.warn(
+            f"The prior precision {prior.min():.1e} is below the rounding of "
+            f"the curvature, {rounding:.1e}: what it alone decides comes out "
+            "wrong. Build the model in float64, or raise it.",
+            stacklevel=2,
+        )
 
 
 def _named(rows):
