@@ -62,6 +62,26 @@ def refuse_sample_weights(x):
         )
 
 
+def refuse_other_targets(y, operator):
+    """Raises for targets that Keras would repeat to the shape of the outputs.
+
+    Args:
+        y: Array of targets that are compared with outputs one by one, or None
+            for data sets.
+        operator: Of a model with one output.
+    """
+    (expected,) = operator.output_shapes
+    received = np.shape(y)[1:]
+    # Keras adds an axis of one output where it is missing.
+    if y is None or received in (expected, (*expected, 1)):
+        return
+    if expected[-1:] != (1,) or received != expected[:-1]:
+        raise ValueError(
+            "`y` must have a target for each output, of shape "
+            f"{('samples', *expected)}. Received: shape {np.shape(y)}."
+        )
+
+
 def refuse_other_shapes(model, x):
     """Raises for inputs of other shapes than those the model was fitted to."""
     expected = [tuple(t.shape) for t in getattr(model, "inputs", None) or ()]

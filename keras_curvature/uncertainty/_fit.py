@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_curvature.uncertainty._arguments import refuse_other_targets
 from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._likelihoods import likelihood_of
 
@@ -70,7 +71,7 @@ def fit(model, data, loss, layers, structure, *, rank, **options):
     outputs = _width(operator)
     likelihood = likelihood_of(loss, outputs)
     if likelihood.compares_entries:
-        _refuse_other_targets(data[1], outputs)
+        refuse_other_targets(data[1], operator)
     return Fit(
         model=model,
         checksum=checksum(model),
@@ -82,16 +83,6 @@ def fit(model, data, loss, layers, structure, *, rank, **options):
         likelihood=likelihood,
         structure=structure.from_curvature(operator, likelihood.factor, rank),
     )
-
-
-def _refuse_other_targets(y, outputs):
-    """Raises for targets that Keras would repeat for each output."""
-    shape = np.shape(y)[1:]
-    if y is not None and shape != (outputs,) and (outputs > 1 or shape):
-        raise ValueError(
-            "`y` must have a target for each output, shape (samples, "
-            f"{outputs}). Received: shape {np.shape(y)}."
-        )
 
 
 def flat(variables):
