@@ -42,9 +42,10 @@ class LayerSums:
             ]
 
         shapes = [(b.groups, b.inputs, b.outputs) for b in blocks]
+        dtypes = [a.dtype for a in self._inputs]
         found = [None] * len(self._variables)
         for block, total in zip(
-            blocks, self._over_vectors(squares, shapes), strict=True
+            blocks, self._over_vectors(squares, shapes, dtypes), strict=True
         ):
             shape = self._variables[block.indices[-1]].shape
             for index, part in zip(
@@ -53,12 +54,15 @@ class LayerSums:
                 found[index] = part
         return found
 
-    def grams(self):
+    def grams(self, dtype):
         """What `from_grams` makes all of it of, for a model of one layer.
 
         Σ aᵢ·aⱼ·Hₒₚ with H = Σ g·gᵀ of each sample, for the pairs of outputs
         o ≤ p, and some inputs i after the other with all j up to the last of
         them: a list of tensors `(some inputs, pairs, inputs up to those)`.
+
+        Args:
+            dtype: Of the products and of the tensors.
 
         Raises:
             UnknownUse: for several layers, for one with positions, and for
@@ -69,28 +73,28 @@ class LayerSums:
         (block,), (inputs,) = self._layers.blocks, self._inputs
         if inputs.shape[1:3] != (1, 1) or block.outputs > _MOST_OUTPUTS:
             raise UnknownUse
-        rows = inputs[:, 0, 0]
+        rows = tf.cast(inputs[:, 0, 0], dtype)
 
         def curvature(signals, weights):
-            g = signals[0][:, 0, 0]
-            weights = tf.cast(weights, g.dtype)
+            g = tf.cast(signals[0][:, 0, 0], dtype)
+            weights = tf.cast(weights, dtype)
             return [tf.einsum("n,no,np->nop", weights, g, g)]
 
         width = block.outputs
         shape = (tf.shape(rows)[0], width, width)
-        (h,) = self._over_vectors(curvature, [shape])
+        (h,) = self._over_vectors(curvature, [shape], [dtype])
         places = [o * width + p for o, p in _pairs(width)]
-        h = tf.gather(tf.reshape(h, (-1, width * width)), places, axis=1)
+        h = tf.reshape(h, (-1, width * width))
+        h = tf.gather(h, places, axis=1)
         at_once = max(1, ROWS // width)
         return [
             _gram(rows, h, start, min(start + at_once, block.inputs))
             for start in range(0, block.inputs, at_once)
         ]
 
-    def _over_vectors(self, function, shapes):
+    def _over_vectors(self, function, shapes, dtypes):
         """Σ function(signals, weights) over the eigenvectors of B."""
         sizes = [o.shape[1:].num_elements() for o in self._outputs]
-        dtypes = [a.dtype for a in self._inputs]
 
         def add(number, *totals):
             parts = tf.split(self._vectors[:, number], sizes, axis=1)

@@ -31,6 +31,9 @@ class OutputOperator(ModelOperator):
     `BlockCurvature` or a `ScoreCurvature`.
     """
 
+    # Of the sums that a matrix is made of, if not that of the model.
+    _matrix_dtype = None
+
     def _batch_product(self, batch, share, vectors):
         terms, linearization = self._linearized(batch, share)
         curve = self._output_curvature(terms, share).product
@@ -111,12 +114,21 @@ class OutputOperator(ModelOperator):
         """
         return self._dense(self._sum_by_rows(), block_size)
 
-    def to_lower_rows(self):
+    def to_lower_rows(self, dtype=None):
         """The lower triangle of `to_dense`, in half of its memory.
+
+        Args:
+            dtype: In which the products of Jacobians are summed. In float64
+                those of a float32 model keep small eigenvalues apart from
+                zero. Defaults to that of the model.
 
         Returns:
             List of arrays, as `linalg.inverse_cholesky.lower_rows` has them.
         """
+        if dtype is not None:
+            other = self._restricted(range(len(self.variables)))
+            other._matrix_dtype = tf.as_dtype(dtype)
+            return other.to_lower_rows()
         sums = self._sum_by_rows()
         if sums is None or len(sums) > 1:
             return lower_rows(self._dense(sums))
@@ -187,7 +199,10 @@ class OutputOperator(ModelOperator):
 
     def _batch_matrix(self, batch, share):
         def matrix(curvature, jacobians):
-            return curvature.matrix(tf.concat(jacobians, 2))
+            jacobian = tf.concat(jacobians, 2)
+            return curvature.matrix(
+                tf.cast(jacobian, self._matrix_dtype or self.dtype)
+            )
 
         return self._of_jacobians(batch, share, matrix)
 
@@ -198,7 +213,7 @@ class OutputOperator(ModelOperator):
 
     def _batch_layer_grams(self, batch, share):
         def grams(sums):
-            return [tf.cast(gram, self.dtype) for gram in sums.grams()]
+            return sums.grams(self._matrix_dtype or self.dtype)
 
         return self._of_layers(batch, share, grams)
 
@@ -210,7 +225,7 @@ class OutputOperator(ModelOperator):
         outputs = [term.output for term in terms]
         terms = [detached(term) for term in terms]
         layers = LayerJacobians(outputs, self.variables)
-        sums = LayerSums(layers, self._output_curvature(terms, share))
+        sums = LayerSums(layers, self._exact_curvature(terms, share))
         return self._loss_of(terms, batch, share), [
             *function(sums),
             *self._batch_vectors(terms, layers.gradients),
@@ -220,7 +235,7 @@ class OutputOperator(ModelOperator):
     def _of_jacobians(self, batch, share, function):
         """The loss, and a function of curvature and Jacobians, of a batch."""
         terms, linearization = self._linearized(batch, share)
-        curvature = self._output_curvature(terms, share)
+        curvature = self._exact_curvature(terms, share)
 
         def outputs_fn(batch):
             predicted = self._model_loss.outputs(batch[0])
@@ -241,6 +256,12 @@ class OutputOperator(ModelOperator):
             difference,
         ]
 
+    def _exact_curvature(self, terms, share):
+        """B, in the dtype of the matrix, so that zeros among values stay."""
+        if self._matrix_dtype is not None:
+            terms = [detached(term, self._matrix_dtype) for term in terms]
+        return self._output_curvature(terms, share)
+
     def _diagonal_of_sums(self, diagonal):
         return diagonal
 
@@ -248,8 +269,8 @@ class OutputOperator(ModelOperator):
         return matrix
 
 
-def detached(term):
+def detached(term, dtype=None):
     """A term whose output is a constant with the mask it had."""
-    output = tf.stop_gradient(term.output)
+    output = tf.stop_gradient(tf.cast(term.output, dtype or term.output.dtype))
     keep_masks([term.output], output)
     return dataclasses.replace(term, output=output)

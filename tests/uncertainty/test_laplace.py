@@ -332,15 +332,42 @@ def test_saved_beside_the_model_it_predicts_the_same(classifier, tmp_path):
         )
 
 
-def test_a_prior_below_rounding_is_warned_of(rng):
+def test_a_model_in_float32_keeps_its_small_eigenvalues(rng):
+    """The evidence where the prior is far below float32's rounding of P."""
+    x, y = rng.normal(size=(2, 200, 8))
+    evidence = []
+    for dtype in ("float32", "float64"):
+        model = keras.Sequential(
+            [
+                keras.Input((8,)),
+                keras.layers.Dense(3, activation="tanh", dtype=dtype),
+                keras.layers.Dense(8, dtype=dtype),
+            ]
+        )
+        model.compile(loss="mse")
+        shapes = [w.shape for w in model.get_weights()]
+        weights = np.random.default_rng(1)
+        model.set_weights(
+            [weights.normal(size=s).astype("float32") for s in shapes]
+        )
+        laplace = Laplace(model, noise=1e-3, prior_precision=1e-3).fit(x, y)
+        evidence.append(laplace._now.normal.log_determinant)
+    # All but the rounding of the Jacobian, of numbers of size 1.
+    assert abs(evidence[0] - evidence[1]) < 1e-3
+
+
+def test_a_prior_below_rounding_is_named(rng):
     x, labels = rng.normal(size=(20, 2)), rng.integers(0, 3, 20)
     model = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(3, dtype="float32")]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(loss=loss)
-    with pytest.warns(UserWarning, match="below the rounding"):
-        Laplace(model, prior_precision=1e-9).fit(x, labels)
+    with (
+        pytest.warns(UserWarning, match="below the rounding"),
+        pytest.raises(ValueError, match="rounding of the curvature in float64"),
+    ):
+        Laplace(model, prior_precision=1e-20).fit(x, labels)
 
 
 def mistaken(case, model, x, labels):

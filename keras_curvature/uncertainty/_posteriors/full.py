@@ -12,6 +12,9 @@ from keras_curvature.linalg.inverse_cholesky import (
 )
 from keras_curvature.operators.gauss_newton import GaussNewton
 
+# Weights; the lower triangle then takes 64 MiB.
+_MOST_IN_FLOAT64 = 4096
+
 
 class Full:
     """G as a matrix.
@@ -28,8 +31,9 @@ class Full:
 
     @classmethod
     def from_curvature(cls, operator, factor, rank):
-        """All of G, in the dtype of the model."""
-        rows = operator.to_lower_rows()
+        """All of G, in float64 unless that takes much memory."""
+        is_small = operator.shape[0] <= _MOST_IN_FLOAT64
+        rows = operator.to_lower_rows("float64" if is_small else None)
         for row in rows:
             row *= factor
         return cls(_named(rows))
