@@ -333,27 +333,29 @@ def test_saved_beside_the_model_it_predicts_the_same(classifier, tmp_path):
 
 
 def test_a_model_in_float32_keeps_its_small_eigenvalues(rng):
-    """The evidence where the prior is far below float32's rounding of P."""
-    x, y = rng.normal(size=(2, 200, 8))
-    evidence = []
+    """Most weights of a wide model of one input are left to the prior."""
+    x = rng.uniform(-1, 1, (40, 1)).astype("float32")
+    y, shapes = np.sin(3 * x), [(1, 8), (8,), (8, 1), (1,)]
+    weights = [rng.normal(size=s).astype("float32") for s in shapes]
+    found = []
     for dtype in ("float32", "float64"):
         model = keras.Sequential(
             [
-                keras.Input((8,)),
-                keras.layers.Dense(3, activation="tanh", dtype=dtype),
-                keras.layers.Dense(8, dtype=dtype),
+                keras.Input((1,)),
+                keras.layers.Dense(8, activation="tanh", dtype=dtype),
+                keras.layers.Dense(1, dtype=dtype),
             ]
         )
         model.compile(loss="mse")
-        shapes = [w.shape for w in model.get_weights()]
-        weights = np.random.default_rng(1)
-        model.set_weights(
-            [weights.normal(size=s).astype("float32") for s in shapes]
-        )
-        laplace = Laplace(model, noise=1e-3, prior_precision=1e-3).fit(x, y)
-        evidence.append(laplace._now.normal.log_determinant)
-    # All but the rounding of the Jacobian, of numbers of size 1.
-    assert abs(evidence[0] - evidence[1]) < 1e-3
+        model.set_weights(weights)
+        laplace = Laplace(model, noise=0.1, prior_precision=1e-4).fit(x, y)
+        found.append(laplace._now.normal)
+    # In float32 itself such a matrix is off by whole units, and a variance by
+    # a quarter; what remains is the rounding of the Jacobian.
+    assert abs(found[0].log_determinant - found[1].log_determinant) < 1e-2
+    np.testing.assert_allclose(
+        found[0].variances, found[1].variances, rtol=1e-2
+    )
 
 
 def test_a_prior_below_rounding_is_named(rng):
