@@ -10,8 +10,12 @@ from keras_curvature._checks import (
 from keras_curvature.linalg.conjugate_gradient import NotPositiveDefinite
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.hessian import Hessian
+from keras_curvature.uncertainty._arguments import refuse_other_targets
 from keras_curvature.uncertainty._fit import fit
-from keras_curvature.uncertainty._likelihoods import summed_loss
+from keras_curvature.uncertainty._likelihoods import (
+    likelihood_of,
+    summed_loss,
+)
 from keras_curvature.uncertainty._posteriors import STRUCTURES
 from keras_curvature.uncertainty._rows import DenseRows
 from keras_curvature.uncertainty._sample_gradients import sample_gradients
@@ -101,6 +105,7 @@ def influence(
     operator, share = _curvature(
         curvature, model, x, y, loss, layers=layers, batch_size=batch_size
     )
+    _refuse_repeated(loss, operator, y, test_y)
     samples, variables = operator.samples, operator.variables
     tests = np.concatenate(
         list(sample_gradients(model, loss, test_x, test_y, variables))
@@ -124,6 +129,14 @@ def influence(
     ]
     effects = np.concatenate(effects) / samples
     return effects if each else effects[:, 0]
+
+
+def _refuse_repeated(loss, operator, *targets):
+    """Raises for targets that Keras would repeat for each output."""
+    width = [1, *operator.output_shapes[0]][-1]
+    if likelihood_of(loss, width).compares_entries:
+        for y in targets:
+            refuse_other_targets(y, operator)
 
 
 def _curvature(kind, model, x, y, loss, **options):

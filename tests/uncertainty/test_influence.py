@@ -206,6 +206,15 @@ def test_influence_in_a_network_ranks_samples_as_training_does(float64, rng):
     assert stats.spearmanr(found, changes).statistic >= 0.8
 
 
+def test_targets_are_not_repeated_for_each_output(float64, rng):
+    x = rng.normal(size=(6, 2))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.compile(loss="mse")
+    for y, test_y in ((x[:, :1], x), (x, x[:, :1])):
+        with pytest.raises(ValueError, match="a target for each output"):
+            influence(model, x, y, x, test_y, damping=1.0)
+
+
 @pytest.mark.parametrize("case", ["empty", "shorter", "data set"])
 def test_other_data_than_arrays_of_one_length_are_named(
     case, regression, float64
