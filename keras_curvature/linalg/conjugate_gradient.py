@@ -15,6 +15,10 @@ from keras_curvature._typing import Array, Matrix
 from keras_curvature.linalg._products import Products
 
 
+class NotPositiveDefinite(ValueError):
+    """A form vᵀMv ≤ 0 was met."""
+
+
 class LinearSolution(NamedTuple):
     """The solution of (A + λI)·x = b, and how well it solves it.
 
@@ -204,7 +208,7 @@ def _positive(forms, vectors, name):
     nonzero = tf.reduce_any(vectors != 0, axis=0)
     if tf.reduce_any(nonzero & ~(forms > 0)):
         worst = float(tf.reduce_min(tf.where(nonzero, forms, np.inf)))
-        raise ValueError(
+        raise NotPositiveDefinite(
             f"`{name}` must be positive definite. Received: vᵀMv = "
             f"{worst:.3g} for a vector v. Raise `damping`, take a positive "
             "semi-definite operator such as a Gauss–Newton matrix, or minimize "

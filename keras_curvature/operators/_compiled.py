@@ -54,7 +54,6 @@ class _Trace:
     def __init__(self, function, jit_compile, structure, signature):
         # tf.function has no signature for None, so it is given what is there.
         present = [spec is not None for spec in signature]
-        self.signature = signature
         traced = tf.function(
             # TensorFlow counts the traces of all functions with the same code
             # and would warn of the fifth operator; a partial has none.
@@ -66,6 +65,7 @@ class _Trace:
         # A tf.function looks for the trace in each call, which takes as long
         # as all else of that call.
         self._compiled = traced.get_concrete_function()
+        self.signature = signature
 
     def takes(self, flat):
         return all(map(_fits, flat, self.signature))

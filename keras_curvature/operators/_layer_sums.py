@@ -1,9 +1,8 @@
 """Sums of Jᵀ·B·J from what comes back to each layer."""
 
-import math
-
 import tensorflow as tf
 
+from keras_curvature.linalg.inverse_cholesky import ROWS
 from keras_curvature.operators.kronecker.layer_jacobians import (
     LayerGradient,
     UnknownUse,
@@ -43,9 +42,10 @@ class LayerSums:
             ]
 
         shapes = [(b.groups, b.inputs, b.outputs) for b in blocks]
+        dtypes = [a.dtype for a in self._inputs]
         found = [None] * len(self._variables)
         for block, total in zip(
-            blocks, self._over_vectors(squares, shapes), strict=True
+            blocks, self._over_vectors(squares, shapes, dtypes), strict=True
         ):
             shape = self._variables[block.indices[-1]].shape
             for index, part in zip(
@@ -54,11 +54,15 @@ class LayerSums:
                 found[index] = part
         return found
 
-    def grams(self):
+    def grams(self, dtype):
         """What `from_grams` makes all of it of, for a model of one layer.
 
-        Σ aᵢ·aⱼ·Hₒₚ with H = Σ g·gᵀ of each sample, for one pair of outputs o ≤
-        p after the other: of shape `(pairs, inputs, inputs)`.
+        Σ aᵢ·aⱼ·Hₒₚ with H = Σ g·gᵀ of each sample, for the pairs of outputs
+        o ≤ p, and some inputs i after the other with all j up to the last of
+        them: a list of tensors `(some inputs, pairs, inputs up to those)`.
+
+        Args:
+            dtype: Of the products and of the tensors.
 
         Raises:
             UnknownUse: for several layers, for one with positions, and for
@@ -69,26 +73,28 @@ class LayerSums:
         (block,), (inputs,) = self._layers.blocks, self._inputs
         if inputs.shape[1:3] != (1, 1) or block.outputs > _MOST_OUTPUTS:
             raise UnknownUse
-        rows = inputs[:, 0, 0]
+        rows = tf.cast(inputs[:, 0, 0], dtype)
 
         def curvature(signals, weights):
-            g = signals[0][:, 0, 0]
-            weights = tf.cast(weights, g.dtype)
+            g = tf.cast(signals[0][:, 0, 0], dtype)
+            weights = tf.cast(weights, dtype)
             return [tf.einsum("n,no,np->nop", weights, g, g)]
 
         width = block.outputs
         shape = (tf.shape(rows)[0], width, width)
-        (h,) = self._over_vectors(curvature, [shape])
-        h = tf.gather_nd(tf.transpose(h, (1, 2, 0)), _pairs(width))
-        return tf.map_fn(
-            lambda own: tf.matmul(rows * own[:, None], rows, transpose_a=True),
-            h,
-        )
+        (h,) = self._over_vectors(curvature, [shape], [dtype])
+        places = [o * width + p for o, p in _pairs(width)]
+        h = tf.reshape(h, (-1, width * width))
+        h = tf.gather(h, places, axis=1)
+        at_once = max(1, ROWS // width)
+        return [
+            _gram(rows, h, start, min(start + at_once, block.inputs))
+            for start in range(0, block.inputs, at_once)
+        ]
 
-    def _over_vectors(self, function, shapes):
+    def _over_vectors(self, function, shapes, dtypes):
         """Σ function(signals, weights) over the eigenvectors of B."""
         sizes = [o.shape[1:].num_elements() for o in self._outputs]
-        dtypes = [a.dtype for a in self._inputs]
 
         def add(number, *totals):
             parts = tf.split(self._vectors[:, number], sizes, axis=1)
@@ -111,26 +117,38 @@ class LayerSums:
         return totals
 
 
-def from_grams(grams, variables):
-    """The matrix `(n, n)` from the sum of `LayerSums.grams`.
+def _gram(rows, h, start, end):
+    """One of `LayerSums.grams`."""
+    weighted = rows[:, start:end, None] * h[:, None]
+    pairs = h.shape[1]
+    weighted = tf.reshape(weighted, (-1, (end - start) * pairs))
+    gram = tf.matmul(weighted, rows[:, :end], transpose_a=True)
+    return tf.reshape(gram, (end - start, pairs, end))
+
+
+def from_grams(gram, outputs):
+    """A block row of the lower triangle of the matrix.
+
+    The weights of an input, one for each of the outputs, stand together.
 
     Args:
-        grams: Tensor of shape `(pairs, inputs, inputs)`.
-        variables: List of the kernel and, if there is one, the bias.
+        gram: One of the sums of `LayerSums.grams`.
+        outputs: Int.
+
+    Returns:
+        Tensor of shape `(rows, all up to the last of these)`.
     """
-    inputs = grams.shape[1]
-    outputs = sum(math.prod(v.shape) for v in variables) // inputs
     numbers = {pair: k for k, pair in enumerate(_pairs(outputs))}
     order = [
         numbers[min(o, p), max(o, p)]
         for o in range(outputs)
         for p in range(outputs)
     ]
-    whole = tf.reshape(
-        tf.gather(grams, order), (outputs, outputs, inputs, inputs)
-    )
-    size = inputs * outputs
-    return tf.reshape(tf.transpose(whole, (2, 0, 3, 1)), (size, size))
+    count, _, end = gram.shape
+    row = tf.gather(gram, order, axis=1)
+    row = tf.reshape(row, (count, outputs, outputs, end))
+    row = tf.transpose(row, (0, 1, 3, 2))
+    return tf.reshape(row, (count * outputs, end * outputs))
 
 
 def _pairs(width):

@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature.autodiff.jacobian import Linearization
+from keras_curvature.linalg.inverse_cholesky import lower_rows, whole
 from keras_curvature.losses.term import keep_masks
 from keras_curvature.operators._layer_sums import LayerSums, from_grams
 from keras_curvature.operators._model_operator import (
@@ -28,6 +30,9 @@ class OutputOperator(ModelOperator):
     subclass implements `_output_curvature(terms, share)`, which returns B as a
     `BlockCurvature` or a `ScoreCurvature`.
     """
+
+    # Of the sums that a matrix is made of, if not that of the model.
+    _matrix_dtype = None
 
     def _batch_product(self, batch, share, vectors):
         terms, linearization = self._linearized(batch, share)
@@ -107,15 +112,51 @@ class OutputOperator(ModelOperator):
             block_size: Int, columns that share a pass over the data where
                 products are taken. Defaults to 64.
         """
-        sums = self._sum_by_layers(self._batch_layer_grams)
-        if sums is not None:
-            grams, *others = sums
-            sums = from_grams(grams, self.variables), *others
-        else:
+        return self._dense(self._sum_by_rows(), block_size)
+
+    def to_lower_rows(self, dtype=None):
+        """The lower triangle of `to_dense`, in half of its memory.
+
+        Args:
+            dtype: In which the products of Jacobians are summed. In float64
+                those of a float32 model keep small eigenvalues apart from
+                zero. Defaults to that of the model.
+
+        Returns:
+            List of arrays, as `linalg.inverse_cholesky.lower_rows` has them.
+        """
+        if dtype is not None:
+            other = self._restricted(range(len(self.variables)))
+            other._matrix_dtype = tf.as_dtype(dtype)
+            return other.to_lower_rows()
+        sums = self._sum_by_rows()
+        if sums is None or len(sums) > 1:
+            return lower_rows(self._dense(sums))
+        (rows,) = sums
+        if not all(np.isfinite(np.vdot(row, row)) for row in rows):
+            self._finite(tf.constant(whole(rows)))
+        return rows
+
+    def _dense(self, sums, block_size=64):
+        """The matrix from `_sum_by_rows`, or in another way without them."""
+        if sums is None:
             sums = self._sum_by_samples(self._batch_matrix)
+        else:
+            rows, *others = sums
+            sums = tf.constant(whole(rows)), *others
         if sums is None:
             return super().to_dense(block_size)
         return self._finite(self._dense_of_sums(*sums))
+
+    def _sum_by_rows(self):
+        """Block rows of the lower triangle and further sums, or None."""
+        sums = self._sum_by_layers(self._batch_layer_grams)
+        if sums is None:
+            return None
+        grams = [part for part in sums if part.shape.rank == 3]
+        outputs = self.shape[0] // grams[-1].shape[2]
+        rows = [from_grams(gram, outputs).numpy() for gram in grams]
+        return rows, *sums[len(grams) :]
 
     def _sum_by_samples(self, function):
         """The sums of a function of Jacobians, or None for products."""
@@ -158,32 +199,35 @@ class OutputOperator(ModelOperator):
 
     def _batch_matrix(self, batch, share):
         def matrix(curvature, jacobians):
-            return curvature.matrix(tf.concat(jacobians, 2))
+            jacobian = tf.concat(jacobians, 2)
+            return curvature.matrix(
+                tf.cast(jacobian, self._matrix_dtype or self.dtype)
+            )
 
         return self._of_jacobians(batch, share, matrix)
 
     def _batch_layer_squares(self, batch, share):
         return self._of_layers(
-            batch, share, lambda sums: self.flatten(sums.squares())
+            batch, share, lambda sums: [self.flatten(sums.squares())]
         )
 
     def _batch_layer_grams(self, batch, share):
         def grams(sums):
-            return tf.cast(sums.grams(), self.dtype)
+            return sums.grams(self._matrix_dtype or self.dtype)
 
         return self._of_layers(batch, share, grams)
 
     def _of_layers(self, batch, share, function):
-        """The loss, and a function of `LayerSums`, of a batch."""
+        """The loss, and a function of `LayerSums` to a list, of a batch."""
         # Without a tape, which would put other operations in the graph.
         predicted = self._model_loss.outputs(batch[0])
         terms = self._model_loss.parts(batch, predicted, share)
         outputs = [term.output for term in terms]
         terms = [detached(term) for term in terms]
         layers = LayerJacobians(outputs, self.variables)
-        sums = LayerSums(layers, self._output_curvature(terms, share))
+        sums = LayerSums(layers, self._exact_curvature(terms, share))
         return self._loss_of(terms, batch, share), [
-            function(sums),
+            *function(sums),
             *self._batch_vectors(terms, layers.gradients),
             layers.disagreement(),
         ]
@@ -191,7 +235,7 @@ class OutputOperator(ModelOperator):
     def _of_jacobians(self, batch, share, function):
         """The loss, and a function of curvature and Jacobians, of a batch."""
         terms, linearization = self._linearized(batch, share)
-        curvature = self._output_curvature(terms, share)
+        curvature = self._exact_curvature(terms, share)
 
         def outputs_fn(batch):
             predicted = self._model_loss.outputs(batch[0])
@@ -212,6 +256,12 @@ class OutputOperator(ModelOperator):
             difference,
         ]
 
+    def _exact_curvature(self, terms, share):
+        """B, in the dtype of the matrix, so that zeros among values stay."""
+        if self._matrix_dtype is not None:
+            terms = [detached(term, self._matrix_dtype) for term in terms]
+        return self._output_curvature(terms, share)
+
     def _diagonal_of_sums(self, diagonal):
         return diagonal
 
@@ -219,8 +269,8 @@ class OutputOperator(ModelOperator):
         return matrix
 
 
-def detached(term):
+def detached(term, dtype=None):
     """A term whose output is a constant with the mask it had."""
-    output = tf.stop_gradient(term.output)
+    output = tf.stop_gradient(tf.cast(term.output, dtype or term.output.dtype))
     keep_masks([term.output], output)
     return dataclasses.replace(term, output=output)

@@ -95,11 +95,14 @@ class Passes:
         totals = None
         every = self._each(function, lambda *_: tensors, at_once, summed=True)
         for results in every:
-            totals = (
-                results
-                if totals is None
-                else [a + b for a, b in zip(totals, results, strict=True)]
-            )
+            if totals is None:
+                totals = list(results)
+            else:
+                # One after the other, which holds less than all anew.
+                for k, part in enumerate(results):
+                    totals[k] += part
+                del part
+            del results
         return totals
 
     def each(self, function, tensors_for, at_once=None):
@@ -131,6 +134,8 @@ class Passes:
                 for part_of_loss, results in function(parts, summed):
                     loss += float(part_of_loss)
                     yield results
+                    # Not to be held while the next ones are computed.
+                    del results
         self._refuse_change(loss)
         if self._ordered:
             self._refuse_other_order(order)

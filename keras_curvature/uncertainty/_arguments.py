@@ -28,11 +28,11 @@ def precision_of(value, variables):
     """The prior precision as an array, one number for each variable."""
     if isinstance(value, numbers.Real):
         value = [value] * len(variables)
-    value = list(value)
-    if len(value) != len(variables):
+    value = list(value) if np.ndim(value) == 1 else [value]
+    if len(value) != len(variables) or value == [None]:
         raise ValueError(
             "`prior_precision` must be a number, or a list of one for each "
-            f"of the {len(variables)} variables. Received: {len(value)}."
+            f"of the {len(variables)} variables. Received: {value}."
         )
     return np.array(
         [checked_number("prior_precision", float(v), above=0) for v in value]
@@ -59,6 +59,26 @@ def refuse_sample_weights(x):
             "A Laplace posterior is that of targets which count alike. "
             "Received: a data set with sample weights. Leave them out, and "
             "repeat samples that count more."
+        )
+
+
+def refuse_other_targets(y, operator):
+    """Raises for targets that Keras would repeat to the shape of the outputs.
+
+    Args:
+        y: Array of targets that are compared with outputs one by one, or None
+            for data sets.
+        operator: Of a model with one output.
+    """
+    (expected,) = operator.output_shapes
+    received = np.shape(y)[1:]
+    # Keras adds an axis of one output where it is missing.
+    if y is None or received in (expected, (*expected, 1)):
+        return
+    if expected[-1:] != (1,) or received != expected[:-1]:
+        raise ValueError(
+            "`y` must have a target for each output, of shape "
+            f"{('samples', *expected)}. Received: shape {np.shape(y)}."
         )
 
 

@@ -2,8 +2,11 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
+from keras_curvature.uncertainty._arguments import refuse_other_targets
+from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._likelihoods import likelihood_of
 
 
@@ -12,8 +15,10 @@ class Fit:
     """The curvature and the likelihood of data at trained weights.
 
     Attributes:
-        variables: The weights, a list of `keras.Variable`s.
-        values: Array of shape `(n,)`, the weights at that time.
+        model: The trained `keras.Model`.
+        checksum: Int, of all its weights at that time.
+        variables: The weights meant, a list of `keras.Variable`s.
+        values: Array of shape `(n,)`, these weights.
         loss: Float, the loss as a sum over the samples.
         count: Int, the number of targets.
         outputs: Int, the outputs of a sample.
@@ -21,6 +26,8 @@ class Fit:
         structure: One of `_posteriors`.
     """
 
+    model: keras.Model
+    checksum: int
     variables: list
     values: np.ndarray
     loss: float
@@ -36,10 +43,12 @@ class Fit:
 
     def refuse_moved(self):
         """Raises if the model has other weights by now."""
-        if not np.array_equal(flat(self.variables), self.values):
+        is_same = np.array_equal(flat(self.variables), self.values)
+        if not is_same or checksum(self.model) != self.checksum:
             raise ValueError(
-                "The model must have the weights that it had at fit(). "
-                "Received: a model with other weights. Call fit() again, or "
+                "The model must have the weights that it had at fit(), frozen "
+                "ones and statistics of normalization too. Received: a model "
+                "with other weights. Call fit() again, or "
                 "load the weights that belong to the posterior."
             )
 
@@ -61,7 +70,11 @@ def fit(model, data, loss, layers, structure, *, rank, **options):
     )
     outputs = _width(operator)
     likelihood = likelihood_of(loss, outputs)
+    if likelihood.compares_entries:
+        refuse_other_targets(data[1], operator)
     return Fit(
+        model=model,
+        checksum=checksum(model),
         variables=operator.variables,
         values=flat(operator.variables),
         loss=operator.loss - _penalty(model),
@@ -80,14 +93,15 @@ def flat(variables):
 
 def _width(operator):
     """How many outputs a sample has, which must lie on one axis."""
-    (shape,) = operator.output_shapes
-    if len(shape) != 1 or shape[0] is None:
+    shapes = operator.output_shapes
+    if len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] is None:
+        received = ", ".join(str((None, *shape)) for shape in shapes)
         raise ValueError(
-            "A Laplace posterior needs a model with outputs of shape (batch, "
-            f"outputs). Received: outputs of shape {(None, *shape)}. Flatten "
-            "or pool them in the model."
+            "A Laplace posterior needs a model with one output of shape "
+            f"(batch, outputs). Received: outputs of shape {received}. "
+            "Flatten, pool or concatenate them in the model."
         )
-    return shape[0]
+    return shapes[0][0]
 
 
 def _penalty(model):

@@ -76,6 +76,8 @@ class LaplaceState:
         self._fit = new
         self._linearized = Linearized(self.model, new)
         self.prior_precision = self._given_precision
+        # The factorization is part of the fit, so that each prediction is fast.
+        self._evidence = Evidence(new, self._precision, self._noise)
 
     @property
     def _fitted(self):

@@ -9,6 +9,7 @@ class Normal:
     """Targets with normal errors of one variance, from `mean_squared_error`."""
 
     classes = False
+    compares_entries = True
 
     def __init__(self, width):
         # Keras averages squares over the outputs; a likelihood has halves.
@@ -33,6 +34,7 @@ class _Classes:
     """Targets that are classes; there is no noise but theirs."""
 
     classes = True
+    compares_entries = False
     factor = 1.0
 
     def scale(self, noise):
@@ -65,6 +67,8 @@ class Categorical(_Classes):
 
 class Bernoulli(_Classes):
     """Yes or no for each output, from `binary_crossentropy`."""
+
+    compares_entries = True
 
     def __init__(self, from_logits, width):
         self._from_logits = from_logits
@@ -150,4 +154,10 @@ def likelihood_of(loss, width):
     from_logits = bool(loss.get_config().get("from_logits"))
     if isinstance(loss, keras.losses.BinaryCrossentropy):
         return Bernoulli(from_logits, width)
+    if width < 2:
+        raise ValueError(
+            "A crossentropy of classes that exclude each other needs two "
+            "outputs or more. Received: a model with one, which is always "
+            "sure. Use binary_crossentropy for yes or no."
+        )
     return Categorical(from_logits)

@@ -66,9 +66,18 @@ class QuadraticPenalty:
             variables: Dict from `name_in_layer` to variables.
         """
         block = config["block"]
+        own = [variables[own] for own in config["names"]]
+        anchors = [file[f"{name}/anchor/{k}"] for k in range(len(own))]
+        for variable, anchor in zip(own, anchors, strict=True):
+            if tuple(variable.shape) != anchor.shape:
+                raise ValueError(
+                    "The model must have weights of the shapes that were "
+                    f"consolidated. Received: {variable.path} of shape "
+                    f"{tuple(variable.shape)} in place of {anchor.shape}."
+                )
         return cls(
-            [variables[own] for own in config["names"]],
-            [file[f"{name}/anchor/{k}"] for k in range(len(config["names"]))],
+            own,
+            anchors,
             [file[f"{name}/factor/{k}"] for k in range(config["factors"])],
             None if block is None else Block.from_json(block),
         )
@@ -84,15 +93,19 @@ class ConsolidatedWeight(keras.regularizers.Regularizer):
 
     Args:
         own: The regularizer that the variable had, or None.
-        strength: Float.
+
+    Attributes:
+        penalties: List of pairs of a strength and a `QuadraticPenalty`.
     """
 
-    def __init__(self, own, strength):
+    def __init__(self, own):
         self.own = own
-        self.strength = strength
         self.penalties = []
 
     def __call__(self, weight):
-        total = tf.add_n([penalty() for penalty in self.penalties])
-        total = tf.cast(self.strength, total.dtype) * total
+        parts = []
+        for strength, penalty in self.penalties:
+            part = penalty()
+            parts.append(tf.cast(strength, part.dtype) * part)
+        total = tf.add_n(parts)
         return total if self.own is None else total + self.own(weight)

@@ -1,5 +1,6 @@
 """Gradients of the losses of single samples."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +21,7 @@ def sample_gradients(model, loss, x, y, variables):
         y: Targets, array.
         variables: List of variables with n entries.
     """
+    _refuse_other_lengths(x, y)
     size = sum(int(np.prod(v.shape)) for v in variables)
     at_once = max(1, _ENTRIES // size)
     alone = type(loss).from_config({**loss.get_config(), "reduction": "none"})
@@ -37,3 +39,13 @@ def sample_gradients(model, loss, x, y, variables):
 
     for part in in_parts((x, y), at_once):
         yield gradients(part).numpy().astype(float)
+
+
+def _refuse_other_lengths(x, y):
+    lengths = {np.shape(array)[:1] for array in keras.tree.flatten((x, y))}
+    if len(lengths) > 1 or lengths & {(), (0,)}:
+        raise ValueError(
+            "Inputs and targets must be arrays with a row for each sample, one "
+            "or more. Received: arrays whose first axes are "
+            f"{sorted(lengths)}, where () is no array."
+        )

@@ -7,7 +7,7 @@ import numpy as np
 from keras_curvature.uncertainty._fit import Fit
 from keras_curvature.uncertainty._likelihoods import likelihood_of
 
-_NUMBERS = ("loss", "count", "outputs")
+_NUMBERS = ("loss", "count", "outputs", "checksum")
 
 
 def save_fit(path, fit, model, settings, **arrays):
@@ -54,6 +54,7 @@ def load_fit(path, model, loss, structures):
             f"variables, and a posterior of {max(facts['places']) + 1} or more."
         )
     fit = Fit(
+        model=model,
         variables=[variables[k] for k in facts["places"]],
         values=arrays.pop("values"),
         likelihood=likelihood_of(loss, numbers["outputs"]),

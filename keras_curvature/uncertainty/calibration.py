@@ -188,6 +188,11 @@ def _targets(prediction, y):
             "`y` must have the shape of the means. Received: targets of shape "
             f"{y.shape} and means of shape {prediction.mean.shape}."
         )
+    if not y.size or not np.isfinite(y).all():
+        raise ValueError(
+            "`y` must hold finite numbers, one or more. Received: "
+            f"{y.size} numbers, {np.sum(~np.isfinite(y))} of them not finite."
+        )
     return y
 
 
@@ -205,17 +210,27 @@ def _checked(probabilities, labels):
             "`probabilities` must have shape (samples, classes) and `labels` "
             f"(samples,). Received: {probabilities.shape} and {labels.shape}."
         )
+    if not len(labels):
+        raise ValueError("`labels` must hold one or more. Received: none.")
     if not np.all((probabilities >= 0) & (probabilities <= 1)):
         raise ValueError(
             "`probabilities` must be numbers from 0 to 1. Received: from "
             f"{probabilities.min()} to {probabilities.max()}."
         )
+    sums = probabilities.sum(1)
+    # As far as rounding of many classes in half precision goes.
+    if not np.all(np.abs(sums - 1) < 1e-2):
+        raise ValueError(
+            "`probabilities` must add up to 1 over the classes of a sample. "
+            f"Received: sums from {sums.min():.3g} to {sums.max():.3g}. For "
+            "outputs that are yes or no each, give one output at a time."
+        )
     classes = probabilities.shape[1]
-    if not np.all((labels == labels.astype(int)) & (labels >= 0)) or (
-        labels.max(initial=0) >= classes
-    ):
+    if labels.dtype == bool:
+        labels = labels.astype(int)
+    if not np.isin(labels, np.arange(classes)).all():
         raise ValueError(
             f"`labels` must be numbers of classes, 0 to {classes - 1}. "
-            f"Received: from {labels.min()} to {labels.max()}."
+            f"Received: {labels.dtype} such as {labels[:3]}."
         )
     return probabilities, labels.astype(int)

@@ -88,10 +88,15 @@ class ElasticWeightConsolidation:
         structure: Literal["diagonal", "kron"] = "diagonal",
         fisher: Literal["exact", "monte_carlo", "empirical"] = "exact",
     ) -> None:
-        self.strength = checked_number("strength", strength, minimum=0)
+        self._strength = checked_number("strength", strength, minimum=0)
         self.structure = checked_choice("structure", structure, _STRUCTURES)
         self.fisher = checked_choice("fisher", fisher, _FISHERS)
         self._tasks: list[Any] = []
+
+    @property
+    def strength(self) -> float:
+        """What it was made with: traced steps would not see another one."""
+        return self._strength
 
     @property
     def tasks(self) -> int:
@@ -139,15 +144,24 @@ class ElasticWeightConsolidation:
         return self.strength * total
 
     def release(self, model: keras.Model) -> None:
-        """Gives the variables back the regularizers that they had.
+        """Takes this penalty from the variables, which keep all others.
 
         Args:
             model: The model to be trained without the penalty; others that
                 share its layers must be compiled again.
         """
-        for variable in self._held():
+        ours = [penalty for task in self._tasks for penalty in task]
+        for variable in (penalty.variables[0] for penalty in ours):
             regularizer = variable.regularizer
-            if isinstance(regularizer, ConsolidatedWeight):
+            if not isinstance(regularizer, ConsolidatedWeight):
+                continue
+            # Another consolidation may hold the variable as well.
+            regularizer.penalties = [
+                pair
+                for pair in regularizer.penalties
+                if not any(pair[1] is penalty for penalty in ours)
+            ]
+            if not regularizer.penalties:
                 variable.regularizer = regularizer.own
         self._tasks = []
         _trace_again(model)
@@ -184,7 +198,8 @@ class ElasticWeightConsolidation:
             model: Model whose layers have the names that they had.
 
         Raises:
-            ValueError: if the model lacks one of the weights.
+            ValueError: if the model lacks one of the weights, or has it in
+                another shape.
         """
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -207,12 +222,9 @@ class ElasticWeightConsolidation:
             variable = penalty.variables[0]
             own = variable.regularizer
             if not isinstance(own, ConsolidatedWeight):
-                variable.regularizer = ConsolidatedWeight(own, self.strength)
-            variable.regularizer.penalties.append(penalty)
+                variable.regularizer = ConsolidatedWeight(own)
+            variable.regularizer.penalties.append((self.strength, penalty))
         _trace_again(model)
-
-    def _held(self):
-        return [p.variables[0] for task in self._tasks for p in task]
 
 
 def _of_diagonal(operator):

@@ -11,9 +11,15 @@ from keras_curvature._checks import (
     checked_number,
 )
 from keras_curvature._typing import Data, Layers
+from keras_curvature.linalg.conjugate_gradient import NotPositiveDefinite
 from keras_curvature.operators.gauss_newton import GaussNewton
+from keras_curvature.operators.hessian import Hessian
+from keras_curvature.uncertainty._arguments import refuse_other_targets
 from keras_curvature.uncertainty._fit import fit
-from keras_curvature.uncertainty._likelihoods import summed_loss
+from keras_curvature.uncertainty._likelihoods import (
+    likelihood_of,
+    summed_loss,
+)
 from keras_curvature.uncertainty._posteriors import STRUCTURES
 from keras_curvature.uncertainty._rows import DenseRows
 from keras_curvature.uncertainty._sample_gradients import sample_gradients
@@ -27,6 +33,7 @@ def influence(
     test_y: Data,
     *,
     damping: float,
+    curvature: Literal["gauss_newton", "hessian"] = "gauss_newton",
     each: bool = False,
     layers: Layers | None = None,
     batch_size: int = 256,
@@ -38,9 +45,9 @@ def influence(
         ΔL ≈ (1/N)·∇L_testᵀ·(G + damping·I)⁻¹·∇ℓᵢ
 
     to first order, for each of the N training samples with the loss ℓᵢ; G is
-    the Gauss-Newton matrix of their mean loss. Above 0: the sample helps.
-    Conjugate gradients take products with G, batch after batch; the gradients
-    of samples stream too.
+    the Gauss-Newton matrix of their mean loss, or the Hessian of that and of
+    the regularizers. Above 0: the sample helps. Conjugate gradients take
+    products with G, batch after batch; the gradients of samples stream too.
 
     Args:
         model: `keras.Model`, trained, and compiled with `mean_squared_error`
@@ -49,9 +56,12 @@ def influence(
         y: Training targets, array.
         test_x: Inputs whose loss is asked about.
         test_y: Their targets.
-        damping: Float > 0, added to the eigenvalues of G. 2λ for a model with
-            `keras.regularizers.L2(λ)` on all weights; otherwise some
-            thousandths of the largest eigenvalue.
+        damping: Float ≥ 0, and > 0 for a Gauss-Newton matrix, added to the
+            eigenvalues of G. For that 2λ with `keras.regularizers.L2(λ)` on
+            all weights; otherwise some thousandths of the largest eigenvalue.
+        curvature: `"gauss_newton"`, or `"hessian"`, which is exact to first
+            order and must be positive definite, as at a minimum. Defaults to
+            `"gauss_newton"`.
         each: Bool, the loss of each test sample alone, and not their mean.
             Defaults to `False`.
         layers: Names of layers or patterns whose weights count. Defaults to
@@ -65,8 +75,8 @@ def influence(
         Array of shape `(N,)`, or `(N, test samples)` for `each`.
 
     Raises:
-        ValueError: for a loss that is no likelihood, and other arguments by
-            name.
+        ValueError: for a loss that is no likelihood, a Hessian that is not
+            positive definite, and other arguments by name.
 
     Example:
 
@@ -91,27 +101,57 @@ def influence(
         Koh, Liang, 2017, "Understanding black-box predictions via influence
         functions", ICML.
     """
-    damping = checked_number("damping", damping, above=0)
+    checked_choice("curvature", curvature, ("gauss_newton", "hessian"))
+    limit = {"minimum" if curvature == "hessian" else "above": 0}
+    damping = checked_number("damping", damping, **limit)
     checked_flag("each", each)
     loss = summed_loss(model)
-    operator = GaussNewton(
-        model, x, y, loss=loss, layers=layers, batch_size=batch_size
+    operator, share = _curvature(
+        curvature, model, x, y, loss, layers=layers, batch_size=batch_size
     )
+    _refuse_repeated(loss, operator, y, test_y)
     samples, variables = operator.samples, operator.variables
     tests = np.concatenate(
         list(sample_gradients(model, loss, test_x, test_y, variables))
     )
     if not each:
         tests = tests.mean(0, keepdims=True)
-    inverse = (operator * (1 / samples)).inverse(
+    inverse = (operator * share).inverse(
         damping, tolerance=tolerance, max_iterations=max_iterations
     )
-    solved = np.asarray(inverse @ tests.T, float)
+    try:
+        solved = np.asarray(inverse @ tests.T, float)
+    except NotPositiveDefinite as error:
+        raise ValueError(
+            f"The curvature must be positive definite with {damping=}, as the "
+            "Hessian is at a minimum. Received: a model at a point where it "
+            "is not. Train on, for instance with keras_curvature.solve, raise "
+            '`damping`, or take curvature="gauss_newton".'
+        ) from error
     effects = [
         rows @ solved for rows in sample_gradients(model, loss, x, y, variables)
     ]
     effects = np.concatenate(effects) / samples
     return effects if each else effects[:, 0]
+
+
+def _refuse_repeated(loss, operator, *targets):
+    """Raises for targets that Keras would repeat for each output."""
+    width = [1, *operator.output_shapes[0]][-1]
+    if likelihood_of(loss, width).compares_entries:
+        for y in targets:
+            refuse_other_targets(y, operator)
+
+
+def _curvature(kind, model, x, y, loss, **options):
+    """The operator, and by what it is multiplied for the mean loss."""
+    if kind == "gauss_newton":
+        operator = GaussNewton(model, x, y, loss=loss, **options)
+        return operator, 1 / operator.samples
+    # Of the mean itself, which regularizers are added to.
+    config = loss.get_config() | {"reduction": "sum_over_batch_size"}
+    loss = type(loss).from_config(config)
+    return Hessian(model, x, y, loss=loss, **options), 1.0
 
 
 def self_influence(

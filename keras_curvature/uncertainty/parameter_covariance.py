@@ -10,7 +10,9 @@ from keras_curvature._checks import checked_flag
 from keras_curvature._typing import Array, Data, Layers
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.triangular_factor import triangular_factor
+from keras_curvature.uncertainty._arguments import refuse_other_targets
 from keras_curvature.uncertainty._bounds import at_bounds
+from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._pseudo_inverse import (
     in_words,
     inverse_square_root,
@@ -131,6 +133,7 @@ def parameter_covariance(
         at_bound=fit.held,
         model=model,
         layers=layers,
+        checksum=checksum(model),
     )
 
 
@@ -167,6 +170,8 @@ class _Fit:
         operator = GaussNewton(model, *data, loss=loss, **options)
         if loss is not None and len(operator.output_shapes) > 1:
             loss, operator = None, GaussNewton(model, *data, **options)
+        if loss is not None and all(operator.output_shapes[0]):
+            refuse_other_targets(data[1], operator)
         self.losses = len(operator.output_shapes)
         self.noise_unit = None
         if loss is not None:

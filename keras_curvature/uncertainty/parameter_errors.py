@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from keras_curvature._checks import checked_number
 from keras_curvature._typing import Data, Layers
 from keras_curvature.operators.jacobian import Jacobian
+from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._parts import in_parts
 from keras_curvature.uncertainty._quantiles import (
     normal_quantile,
@@ -36,6 +37,7 @@ class ParameterErrors:
             no error.
         model: The fitted model.
         layers: Which of its layers were fitted, or None.
+        checksum: Int, of all weights of the model at the fit.
 
     Example:
 
@@ -69,7 +71,8 @@ class ParameterErrors:
     undetermined: tuple[str, ...]
     at_bound: np.ndarray = dataclasses.field(repr=False)
     model: keras.Model = dataclasses.field(repr=False)
-    layers: Layers | None = None
+    layers: Layers | None
+    checksum: int = dataclasses.field(repr=False)
 
     @property
     def covariance(self) -> np.ndarray:
@@ -154,7 +157,12 @@ class ParameterErrors:
             )
         mean, variance = self._predicted(x)
         noise = 1.0 if self.absolute_errors else self.residual_standard_error
-        weight = 1.0 if sample_weight is None else np.asarray(sample_weight)
+        weight = np.asarray(1.0 if sample_weight is None else sample_weight)
+        if weight.shape not in ((), (len(mean),)) or not np.all(weight > 0):
+            raise ValueError(
+                "`sample_weight` must be one number > 0, or one for each of "
+                f"the {len(mean)} samples. Received: {weight}."
+            )
         weight = np.reshape(
             weight, np.shape(weight) + (1,) * (mean.ndim - np.ndim(weight))
         )
@@ -180,7 +188,8 @@ class ParameterErrors:
 
     def _refuse_moved(self, jacobian):
         now = [np.asarray(v.value, float).ravel() for v in jacobian.variables]
-        if not np.array_equal(np.concatenate(now), self.estimates):
+        is_same = np.array_equal(np.concatenate(now), self.estimates)
+        if not is_same or checksum(self.model) != self.checksum:
             raise ValueError(
                 "The model must have the weights it was fitted with. "
                 "Received: a model trained on. Call parameter_covariance() "

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_curvature.linalg.inverse_cholesky import whole
 from keras_curvature.operators import (
     Fisher,
     GaussNewton,
@@ -16,11 +17,11 @@ from tests.operators.models import distance
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-def linear(rng, outputs=1, samples=9):
+def linear(rng, outputs=1, samples=9, inputs=3):
     model = keras.Sequential(
-        [keras.Input((3,)), keras.layers.Dense(outputs, use_bias=False)]
+        [keras.Input((inputs,)), keras.layers.Dense(outputs, use_bias=False)]
     )
-    return model, rng.normal(size=(samples, 3))
+    return model, rng.normal(size=(samples, inputs))
 
 
 def test_linear_model_with_squared_error(rng):
@@ -47,17 +48,40 @@ def test_sample_weights_of_the_empirical_fisher_and_the_covariance(rng):
     assert distance(noise.to_dense(), exact) < 1e-13
 
 
-def test_softmax_regression(rng):
-    model, x = linear(rng, outputs=3)
+# The matrix of the second comes in several block rows.
+@pytest.mark.parametrize("inputs", [3, 100])
+def test_softmax_regression(inputs, rng):
+    model, x = linear(rng, outputs=3, inputs=inputs)
     y = rng.integers(0, 3, 9)
     logits = x @ model.get_weights()[0]
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     blocks = p[:, :, None] * np.eye(3) - p[:, :, None] * p[:, None]
-    exact = np.einsum("ni,nj,nab->iajb", x, x, blocks).reshape(9, 9) / 9
+    exact = np.einsum("ni,nj,nab->iajb", x, x, blocks) / 9
+    exact = exact.reshape(3 * inputs, -1)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     for kind in (Hessian, GaussNewton, Fisher):
         operator = kind(model, x, y, loss=loss, batch_size=4)
         assert distance(operator.to_dense(), exact) < 1e-13, kind
+    rows = GaussNewton(model, x, y, loss=loss, batch_size=4).to_lower_rows()
+    assert len(rows) == (2 if inputs == 100 else 1)
+    assert distance(whole(rows), exact) < 1e-13
+
+
+def test_centered_covariance_in_rows(rng):
+    model, x = linear(rng)
+    y = rng.normal(size=(9, 1))
+    gradients = 2 * (x @ model.get_weights()[0] - y) * x
+    noise = GradientCovariance(model, x, y, loss="mse", batch_size=4)
+    exact = np.cov(gradients.T, bias=True)
+    assert distance(whole(noise.to_lower_rows()), exact) < 1e-13
+
+
+def test_rows_must_be_finite(rng):
+    model, x = linear(rng)
+    x[0, 1] = 1e200
+    operator = GaussNewton(model, x, 0 * x[:, :1], loss="mse")
+    with pytest.raises(ValueError, match="finite"):
+        operator.to_lower_rows()
 
 
 def test_exact_fisher_of_rates(rng):

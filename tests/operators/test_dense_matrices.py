@@ -58,6 +58,14 @@ def small(float64):
     return make("residual")
 
 
+def test_matrices_of_many_layers_are_written_out_twice(small):
+    model, x, y = small
+    operator = GaussNewton(model, x, y, batch_size=BATCH)
+    exact = models.dense_gauss_newton(model, x)
+    assert distance(operator.to_dense(), exact) < 1e-10
+    assert distance(operator.to_dense(), exact) < 1e-10
+
+
 def test_jacobian(small):
     model, x, _ = small
     operator = Jacobian(model, x, batch_size=BATCH)

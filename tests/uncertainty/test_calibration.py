@@ -76,6 +76,23 @@ def test_log_likelihood_and_coverage_of_normal_errors(rng):
         (lambda: reliability([[0.5, 1.5]], [0]), "from 0 to 1"),
         (lambda: reliability([[0.5, np.nan]], [0]), "from 0 to 1"),
         (lambda: reliability([[0.5, 0.5]], [2]), "classes"),
+        (lambda: reliability([[0.5, 0.5]], [np.nan]), "classes"),
+        (lambda: reliability([[0.5, 0.5]], ["a"]), "classes"),
+        (lambda: reliability([[0.5, 0.2]], [0]), "add up to 1"),
+        (lambda: reliability(np.ones((0, 2)), []), "one or more"),
+        (
+            lambda: negative_log_likelihood(
+                classes(np.array([[0.9, 0.8]])), [0]
+            ),
+            "one output at a time",
+        ),
+        (
+            lambda: coverage(
+                Prediction(np.zeros((1, 1)), np.zeros((1, 1, 1)), 1.0, None),
+                [[np.nan]],
+            ),
+            "finite",
+        ),
         (lambda: reliability([[0.5, 0.5]], [0], bins=0), "bins"),
         (
             lambda: coverage(classes(np.ones((1, 2)) / 2), np.zeros((1, 2))),

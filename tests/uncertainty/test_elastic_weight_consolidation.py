@@ -165,3 +165,41 @@ def test_a_loss_without_likelihood_is_refused(tasks):
     model.compile("sgd", "mae")
     with pytest.raises(ValueError, match="likelihood"):
         ElasticWeightConsolidation().consolidate(model, x[0], y[0])
+
+
+def test_two_consolidations_have_their_own_strengths(tasks):
+    x, y = tasks
+    model = line()
+    both = [ElasticWeightConsolidation(strength) for strength in (2.0, 30.0)]
+    for k, consolidation in enumerate(both):
+        consolidation.consolidate(model, x[k], y[k])
+    anchor = flat(model)
+    model.set_weights([w + 1.0 for w in model.get_weights()])
+    moved = flat(model) - anchor
+    expected = [
+        c.strength / 2 * moved @ information("diagonal", x[k]) @ moved
+        for k, c in enumerate(both)
+    ]
+    np.testing.assert_allclose(
+        float(sum(model.losses)), sum(expected), rtol=1e-10
+    )
+    both[0].release(model)
+    np.testing.assert_allclose(
+        float(sum(model.losses)), expected[1], rtol=1e-10
+    )
+    both[1].release(model)
+    assert not model.losses
+    with pytest.raises(AttributeError):
+        both[1].strength = 3.0
+
+
+def test_weights_of_another_shape_are_named(tasks, tmp_path):
+    x, y = tasks
+    consolidation = ElasticWeightConsolidation()
+    consolidation.consolidate(line(), x[0], y[0])
+    consolidation.save(tmp_path / "tasks.npz")
+    wide = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2, name="line")]
+    )
+    with pytest.raises(ValueError, match="shapes"):
+        ElasticWeightConsolidation.load(tmp_path / "tasks.npz", wide)

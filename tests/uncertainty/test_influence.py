@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 
 import keras_curvature
@@ -88,6 +89,52 @@ def test_influence_is_the_closed_form(each, regression, float64):
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+def test_influence_by_the_hessian_counts_the_regularizers(regression, float64):
+    x, labels, test_x, test_labels, w = regression
+    tests = gradients(w, test_x, test_labels).mean(0)
+    expected = gradients(w, x, labels) @ np.linalg.solve(hessian(w, x), tests)
+    found = influence(
+        model_of(w),
+        x,
+        labels,
+        test_x,
+        test_labels,
+        damping=0.0,
+        curvature="hessian",
+        batch_size=7,
+        tolerance=1e-12,
+    )
+    np.testing.assert_allclose(found, expected / 40, atol=1e-9)
+
+
+def test_a_hessian_that_is_indefinite_is_named(float64):
+    """The loss (u·v·x − y)² has a saddle at u = v = 0."""
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(1, use_bias=False),
+            keras.layers.Dense(1, use_bias=False),
+        ]
+    )
+    model.compile(loss="mse")
+    # Beside it, so that gradients are not all zero.
+    model.set_weights([np.full((1, 1), 0.1), np.full((1, 1), -0.2)])
+    x = np.linspace(-1, 1, 9)[:, None]
+    with pytest.raises(ValueError, match="as the Hessian is at a minimum"):
+        influence(model, x, x, x, x, damping=0.0, curvature="hessian")
+    # More than the eigenvalue below zero.
+    found = influence(model, x, x, x, x, damping=5.0, curvature="hessian")
+    u, v = 0.1, -0.2
+    squares = np.mean(x**2)
+    rows = 2 * (u * v - 1) * x**2 * [v, u]
+    exact = 2 * squares * np.array(
+        [[v * v, 2 * u * v - 1], [2 * u * v - 1, u * u]]
+    ) + 5 * np.eye(2)
+    np.testing.assert_allclose(
+        found, rows @ np.linalg.solve(exact, rows.mean(0)) / 9, rtol=1e-7
+    )
+
+
 def test_influence_ranks_samples_as_training_without_them(regression, float64):
     x, labels, test_x, test_labels, w = regression
 
@@ -157,6 +204,32 @@ def test_influence_in_a_network_ranks_samples_as_training_does(float64, rng):
         without = np.where(np.arange(24) == k, 0.0, 24 / 23)
         changes.append(trained_loss(without) - plain)
     assert stats.spearmanr(found, changes).statistic >= 0.8
+
+
+def test_targets_are_not_repeated_for_each_output(float64, rng):
+    x = rng.normal(size=(6, 2))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.compile(loss="mse")
+    for y, test_y in ((x[:, :1], x), (x, x[:, :1])):
+        with pytest.raises(ValueError, match="a target for each output"):
+            influence(model, x, y, x, test_y, damping=1.0)
+
+
+@pytest.mark.parametrize("case", ["empty", "shorter", "data set"])
+def test_other_data_than_arrays_of_one_length_are_named(
+    case, regression, float64
+):
+    x, labels, test_x, test_labels, w = regression
+    data = (x, labels, test_x, test_labels)
+    if case == "empty":
+        data = (x, labels, test_x[:0], test_labels[:0])
+    elif case == "shorter":
+        data = (x, labels, test_x, test_labels[:3])
+    else:
+        rows = tf.data.Dataset.from_tensors((x, labels))
+        data = (rows, None, test_x, test_labels)
+    with pytest.raises(ValueError, match="a row for each sample"):
+        influence(model_of(w), *data, damping=2 * PENALTY)
 
 
 @pytest.mark.parametrize(

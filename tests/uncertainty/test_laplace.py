@@ -129,6 +129,31 @@ def test_structures_are_those_of_the_dense_matrix(structure, classifier):
     )
 
 
+def test_posterior_of_several_block_rows(float64, rng):
+    x, labels = rng.normal(size=(40, 150)), rng.integers(0, 3, 40)
+    model = keras.Sequential([keras.Input((150,)), keras.layers.Dense(3)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss)
+    laplace = Laplace(model, prior_precision=[0.5, 2.0]).fit(x, labels)
+    logits = model(x).numpy()
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    jacobian, matrix = gauss_newton(model, x, p)
+    precision = matrix + np.diag(np.repeat([0.5, 2.0], [450, 3]))
+    inverse = np.linalg.inv(precision)
+    normal = laplace._now.normal
+    np.testing.assert_allclose(
+        normal.log_determinant, np.linalg.slogdet(precision)[1], rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        laplace.predict(x[:5]).covariance,
+        np.einsum("bin,nm,bjm->bij", jacobian, inverse, jacobian)[:5],
+        rtol=1e-9,
+    )
+    np.testing.assert_allclose(normal.variances, np.diag(inverse), rtol=1e-9)
+    root = normal.samples(np.eye(453))
+    np.testing.assert_allclose(root.T @ root, inverse, atol=1e-9)
+
+
 def test_kronecker_products_are_one_distribution(classifier):
     model, x, labels = classifier
     normal = Laplace(model, structure="kron").fit(x, labels)._now.normal
@@ -307,6 +332,46 @@ def test_saved_beside_the_model_it_predicts_the_same(classifier, tmp_path):
         )
 
 
+def test_a_model_in_float32_keeps_its_small_eigenvalues(rng):
+    """Most weights of a wide model of one input are left to the prior."""
+    x = rng.uniform(-1, 1, (40, 1)).astype("float32")
+    y, shapes = np.sin(3 * x), [(1, 8), (8,), (8, 1), (1,)]
+    weights = [rng.normal(size=s).astype("float32") for s in shapes]
+    found = []
+    for dtype in ("float32", "float64"):
+        model = keras.Sequential(
+            [
+                keras.Input((1,)),
+                keras.layers.Dense(8, activation="tanh", dtype=dtype),
+                keras.layers.Dense(1, dtype=dtype),
+            ]
+        )
+        model.compile(loss="mse")
+        model.set_weights(weights)
+        laplace = Laplace(model, noise=0.1, prior_precision=1e-4).fit(x, y)
+        found.append(laplace._now.normal)
+    # In float32 itself such a matrix is off by whole units, and a variance by
+    # a quarter; what remains is the rounding of the Jacobian.
+    assert abs(found[0].log_determinant - found[1].log_determinant) < 1e-2
+    np.testing.assert_allclose(
+        found[0].variances, found[1].variances, rtol=1e-2
+    )
+
+
+def test_a_prior_below_rounding_is_named(rng):
+    x, labels = rng.normal(size=(20, 2)), rng.integers(0, 3, 20)
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3, dtype="float32")]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss)
+    with (
+        pytest.warns(UserWarning, match="below the rounding"),
+        pytest.raises(ValueError, match="rounding of the curvature in float64"),
+    ):
+        Laplace(model, prior_precision=1e-20).fit(x, labels)
+
+
 def mistaken(case, model, x, labels):
     if case == "unfitted":
         return Laplace(model).predict(x)
@@ -333,6 +398,38 @@ def mistaken(case, model, x, labels):
         laplace = Laplace(model).fit(x, labels)
         model.layers[0].bias.assign_add(np.ones(3))
         return laplace.predict(x)
+    elif case == "hidden layer moved":
+        laplace = Laplace(model, weights="last_layer").fit(x, labels)
+        model.layers[0].bias.assign_add(np.ones(3))
+        return laplace.predict(x)
+    elif case == "statistics moved":
+        model = keras.Sequential(
+            [
+                keras.Input((2,)),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.compile(loss="mse")
+        laplace = Laplace(model).fit(x, x[:, :1])
+        model.layers[0].moving_mean.assign(np.ones(2))
+        return laplace.predict(x)
+    elif case == "one class":
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(loss=loss)
+        return Laplace(model).fit(x, 0 * labels)
+    elif case == "two outputs":
+        model = keras.Model(model.inputs, [model.outputs[0]] * 2)
+        model.compile(loss="mse")
+        return Laplace(model).fit(x, [np.ones((20, 3))] * 2)
+    elif case == "repeated targets":
+        model.compile(loss="mse")
+        return Laplace(model).fit(x, x[:, :1])
+    elif case == "no precision":
+        return Laplace(model, prior_precision=None).fit(x, labels)
+    elif case == "empty":
+        return Laplace(model).fit(x, labels).predict(x[:0])
     elif case == "shape":
         return Laplace(model).fit(x, labels).predict(x[:, :1])
     elif case == "random":
@@ -371,6 +468,13 @@ class Noise(keras.layers.Layer):
         ("sample weights", "sample weights"),
         ("activity", "regularizers"),
         ("moved", "other weights"),
+        ("hidden layer moved", "other weights"),
+        ("statistics moved", "other weights"),
+        ("one class", "binary_crossentropy"),
+        ("two outputs", "one output"),
+        ("repeated targets", r"\(20, 1\)"),
+        ("no precision", "each of the 4 variables"),
+        ("empty", "a sample or more"),
         ("shape", r"\(20, 1\)"),
         ("random", "random numbers drawn in noise"),
         ("precisions", "precisions"),

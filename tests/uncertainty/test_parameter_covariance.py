@@ -222,6 +222,9 @@ def refused(case, line):
         model.layers[0].kernel.regularizer = keras.regularizers.L2(0.1)
     elif case == "few":
         x, y = x[:2], y[:2]
+    elif case == "repeated":
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+        model.compile(loss="mse")
     elif case == "negative":
         return parameter_covariance(model, x, y, -np.ones(23))
     return parameter_covariance(model, x, y)
@@ -233,6 +236,7 @@ def refused(case, line):
         ("loss", "loss='mse'"),
         ("regularizer", "without regularizers"),
         ("few", "more targets than fitted weights"),
+        ("repeated", "a target for each output"),
         ("negative", "sum of squares"),
     ],
 )
@@ -256,6 +260,23 @@ def test_bands_need_the_weights_of_the_fit(line):
     errors = parameter_covariance(model, x, y)
     with pytest.raises(ValueError, match="> 0 and < 1"):
         errors.confidence_intervals(1.0)
+    with pytest.raises(ValueError, match="a sample or more"):
+        errors.confidence_band(x[:0])
+    for weight in (0.0, -1.0, np.nan, [1.0, 2.0]):
+        with pytest.raises(ValueError, match="sample_weight"):
+            errors.prediction_band(x, sample_weight=weight)
     model.layers[0].bias.assign_add([0.1])
+    with pytest.raises(ValueError, match="fitted with"):
+        errors.confidence_band(x)
+
+
+def test_bands_need_frozen_weights_of_the_fit_too(float64, rng):
+    x, y = rng.normal(size=(9, 2)), rng.normal(size=(9, 1))
+    frozen = keras.layers.Dense(2, trainable=False)
+    model = keras.Sequential([keras.Input((2,)), frozen, keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    with pytest.warns(UserWarning, match="not at a minimum"):
+        errors = parameter_covariance(model, x, y)
+    frozen.kernel.assign_add(np.ones((2, 2)))
     with pytest.raises(ValueError, match="fitted with"):
         errors.confidence_band(x)

@@ -1,20 +1,27 @@
 """A precision with all correlations."""
 
-import functools
+import warnings
 
 import numpy as np
 
+from keras_curvature.linalg.inverse_cholesky import (
+    invert_factor,
+    lower_rows,
+    span,
+    whole,
+)
 from keras_curvature.operators.gauss_newton import GaussNewton
 
-# Rows of a triangular matrix that NumPy inverts as any other.
-_SMALL = 128
+# Weights; the lower triangle then takes 64 MiB.
+_MOST_IN_FLOAT64 = 4096
 
 
 class Full:
     """G as a matrix.
 
     Args:
-        arrays: Dict with `matrix`, of shape `(n, n)`.
+        arrays: Dict with `rows_k`, for k = 0, 1, ..., the block rows of the
+            lower triangle of G.
     """
 
     operator = GaussNewton
@@ -24,70 +31,99 @@ class Full:
 
     @classmethod
     def from_curvature(cls, operator, factor, rank):
-        """All of G, in the dtype of the model."""
-        matrix = operator.to_dense().numpy()
-        matrix *= factor
-        return cls({"matrix": matrix})
+        """All of G, in float64 unless that takes much memory."""
+        is_small = operator.shape[0] <= _MOST_IN_FLOAT64
+        rows = operator.to_lower_rows("float64" if is_small else None)
+        for row in rows:
+            row *= factor
+        return cls(_named(rows))
 
     def at(self, scale, prior):
         """The distribution with the precision scale·G + diag(prior)."""
+        rows = [self.arrays[f"rows_{k}"] for k in range(len(self.arrays))]
+        _warn_of_rounding(rows, scale, prior)
         try:
-            return _FullNormal(self.arrays["matrix"], scale, prior)
+            return _FullNormal(rows, scale, prior)
         except np.linalg.LinAlgError:
-            # Rounding of a model in float32 left eigenvalues below zero.
-            values, vectors = np.linalg.eigh(self.arrays["matrix"])
-            positive = (vectors * np.maximum(values, 0)) @ vectors.T
-            self.arrays["matrix"] = positive
-            return _FullNormal(positive, scale, prior)
+            pass
+        # Rounding of a model in float32 left eigenvalues below zero.
+        values, vectors = np.linalg.eigh(whole(rows).astype(float))
+        positive = (vectors * np.maximum(values, 0)) @ vectors.T
+        try:
+            return _FullNormal(lower_rows(positive), scale, prior)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                "`prior_precision` must not be below the rounding of the "
+                f"curvature in float64. Received: {prior.min():.1e}, and "
+                f"eigenvalues up to {scale * values[-1]:.1e}."
+            ) from error
+
+
+def _warn_of_rounding(rows, scale, prior):
+    """Warns where rounding of the curvature is larger than the prior."""
+    largest = max(np.diagonal(row, span(row)[0]).max() for row in rows)
+    rounding = float(np.finfo(rows[0].dtype).eps * scale * largest)
+    if prior.min() < rounding:
+        warnings.warn(
+            f"The prior precision {prior.min():.1e} is below the rounding of "
+            f"the curvature, {rounding:.1e}: what it alone decides comes out "
+            "wrong. Build the model in float64, or raise it.",
+            stacklevel=2,
+        )
+
+
+def _named(rows):
+    return {f"rows_{k}": row for k, row in enumerate(rows)}
 
 
 class _FullNormal:
-    """P = D^½·(I + D^(−½)·G·D^(−½))·D^½, whose inner matrix is at least I."""
+    """P = D^½·(I + D^(−½)·G·D^(−½))·D^½, whose inner matrix is at least I.
 
-    def __init__(self, matrix, scale, prior):
+    With the lower triangular root L of the inner one, X = L⁻¹·D^(−½) has
+    Xᵀ·X = P⁻¹; it is held as block rows.
+    """
+
+    def __init__(self, rows, scale, prior):
         lengths = 1 / np.sqrt(prior)
-        inner = np.multiply(matrix, scale * lengths, dtype=float)
-        inner *= lengths[:, np.newaxis]
-        inner[np.diag_indices_from(inner)] += 1
-        root = np.linalg.cholesky(inner)
-        del inner
-        self.log_determinant = float(
-            2 * np.sum(np.log(np.diag(root))) + np.sum(np.log(prior))
-        )
-        root /= lengths[:, np.newaxis]
-        self._root = root
+        self._rows = [_inner(row, scale, lengths) for row in rows]
+        invert_factor(self._rows)
+        self.log_determinant = float(np.sum(np.log(prior)))
+        for row in self._rows:
+            start, end = span(row)
+            diagonal = np.diagonal(row, start)
+            self.log_determinant -= 2 * float(np.sum(np.log(diagonal)))
+            row *= lengths[:end]
 
     @property
     def variances(self):
-        return np.sum(self._inverse_root**2, 0)
+        total = np.zeros(span(self._rows[-1])[1])
+        for row in self._rows:
+            total[: row.shape[1]] += np.sum(row**2, 0)
+        return total
 
     def covariance(self, rows):
         """J·P⁻¹·Jᵀ of each sample, `(batch, m, m)`, of `DenseRows` or such."""
-        solved = rows.times(self._inverse_root.T)
-        return solved @ solved.transpose(0, 2, 1)
+        total = 0.0
+        for row in self._rows:
+            columns = np.zeros((rows.shape[2], len(row)))
+            columns[: row.shape[1]] = row.T
+            seen = rows.times(columns)
+            total = total + seen @ seen.transpose(0, 2, 1)
+        return total
 
     def samples(self, normals):
         """P^(−½)·z for each row z of standard normal numbers."""
-        return normals @ self._inverse_root
+        drawn = np.zeros_like(normals)
+        for row in self._rows:
+            start, end = span(row)
+            drawn[:, :end] += normals[:, start:end] @ row
+        return drawn
 
-    @functools.cached_property
-    def _inverse_root(self):
-        # The root itself, as large again, is not needed any more.
-        return _inverse_of_triangular(self.__dict__.pop("_root"))
 
-
-def _inverse_of_triangular(root):
-    """The inverse of a lower triangular matrix, by products of its blocks.
-
-    NumPy itself would factorize it, at six times the price.
-    """
-    size = len(root)
-    if size <= _SMALL:
-        return np.linalg.inv(root)
-    half = size // 2
-    inverse = np.zeros_like(root)
-    inverse[:half, :half] = _inverse_of_triangular(root[:half, :half])
-    inverse[half:, half:] = _inverse_of_triangular(root[half:, half:])
-    below = inverse[half:, half:] @ root[half:, :half]
-    inverse[half:, :half] = -below @ inverse[:half, :half]
-    return inverse
+def _inner(row, scale, lengths):
+    """A block row of I + D^(−½)·scale·G·D^(−½), in float64."""
+    start, end = span(row)
+    inner = np.multiply(row, scale * lengths[:end], dtype=float)
+    inner *= lengths[start:end, np.newaxis]
+    inner[:, start:][np.diag_indices(len(row))] += 1
+    return inner
