@@ -1,0 +1,60 @@
+"""Matrices whose singular values are equal or zero, and further functions."""
+
+import numpy as np
+import tensorflow as tf
+
+from tests.autodiff.operations.points import NORMAL, REGULAR
+
+linalg = tf.linalg
+_IDENTITY, _ZERO = np.eye(3), np.zeros((3, 3))
+_TWO_EQUAL = np.diag([1.0, 1.0, 2.0])
+_SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])
+
+
+def _pinv(w):
+    return linalg.pinv(w)
+
+
+def _symmetric(w):
+    return w + tf.transpose(w)
+
+
+def rows():
+    found = {
+        "pinv, identity": (_pinv, _IDENTITY),
+        "pinv, two equal values": (_pinv, _TWO_EQUAL),
+        "pinv, tall, equal values": (_pinv, _IDENTITY[:, :2]),
+        "pinv, wide": (_pinv, NORMAL[:2]),
+        "expm, zero": (linalg.expm, _ZERO),
+        "expm, identity": (linalg.expm, _IDENTITY),
+        "expm, large": (lambda w: linalg.expm(4 * w), REGULAR),
+        "sqrtm, identity": (linalg.sqrtm, _IDENTITY),
+        "inv, adjoint": (lambda w: linalg.inv(w, adjoint=True), REGULAR),
+        "det, zero": (linalg.det, _SINGULAR),
+        "slogdet, negative": (lambda w: linalg.slogdet(-w)[1], REGULAR),
+        "logdet, equal values": (
+            lambda w: linalg.logdet(_symmetric(w)),
+            _TWO_EQUAL,
+        ),
+        "cholesky, identity": (
+            lambda w: linalg.cholesky(_symmetric(w)),
+            _IDENTITY,
+        ),
+        "solve, adjoint": (
+            lambda w: linalg.solve(w, w**2, adjoint=True),
+            REGULAR,
+        ),
+        "triangular_solve, upper adjoint": (
+            lambda w: linalg.triangular_solve(w, w, lower=False, adjoint=True),
+            REGULAR,
+        ),
+        "lstsq, l2_regularizer": (
+            lambda w: linalg.lstsq(w[:2], w[:2, :1] ** 2, l2_regularizer=0.1),
+            REGULAR,
+        ),
+        "norm, 3": (lambda w: linalg.norm(w, 3), REGULAR),
+        "normalize": (lambda w: linalg.normalize(w, axis=1)[0], REGULAR),
+        "global_norm": (lambda w: linalg.global_norm([w, w**2]), REGULAR),
+        "l2_normalize": (lambda w: linalg.l2_normalize(w, 1), REGULAR),
+    }
+    return {f"linalg.{name}": row for name, row in found.items()}
