@@ -15,7 +15,7 @@ from keras_curvature.autodiff._vectorizing import (
 )
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.tensorflow_private import operations_within
-from keras_curvature.autodiff.variables import as_tf_variable
+from keras_curvature.autodiff.variables import as_tf_variable, refuse_complex
 
 
 def per_sample_jacobian(
@@ -68,6 +68,7 @@ def per_sample_jacobian(
         "unconnected_gradients", unconnected_gradients, ("error", "zero")
     )
     variables = list(variables)
+    _refuse_no_samples(inputs)
     unconnected = "none" if unconnected_gradients == "error" else "zero"
     one_sample = functools.partial(
         _one_sample, variables=variables, unconnected=unconnected
@@ -117,6 +118,7 @@ def _one_sample(outputs_fn, sample, variables, unconnected, vectorized=True):
         tape.watch(sources)
         outputs = tf.convert_to_tensor(outputs_fn(sample))
         _refuse_without_batch(outputs)
+        refuse_complex([outputs], "The outputs")
         outputs = outputs[0]
         elements = tf.reshape(outputs, [-1])
         if not vectorized:
@@ -205,6 +207,17 @@ def _one_by_one(one_sample, inputs):
         lambda t: tf.TensorSpec(t.shape, t.dtype), one_sample(first)
     )
     return tf.map_fn(one_sample, inputs, fn_output_signature=signature)
+
+
+def _refuse_no_samples(inputs):
+    for leaf in tf.nest.flatten(inputs):
+        if not hasattr(leaf, "shape") or not len(leaf.shape):
+            continue
+        if leaf.shape[0] == 0:
+            raise ValueError(
+                "`inputs` must hold one sample at least. Received: a tensor "
+                f"of shape {tuple(leaf.shape)}."
+            )
 
 
 def _refuse_without_batch(outputs):
