@@ -68,7 +68,6 @@ def per_sample_jacobian(
         "unconnected_gradients", unconnected_gradients, ("error", "zero")
     )
     variables = list(variables)
-    _refuse_no_samples(inputs)
     unconnected = "none" if unconnected_gradients == "error" else "zero"
     one_sample = functools.partial(
         _one_sample, variables=variables, unconnected=unconnected
@@ -207,17 +206,6 @@ def _one_by_one(one_sample, inputs):
         lambda t: tf.TensorSpec(t.shape, t.dtype), one_sample(first)
     )
     return tf.map_fn(one_sample, inputs, fn_output_signature=signature)
-
-
-def _refuse_no_samples(inputs):
-    for leaf in tf.nest.flatten(inputs):
-        if not hasattr(leaf, "shape") or not len(leaf.shape):
-            continue
-        if leaf.shape[0] == 0:
-            raise ValueError(
-                "`inputs` must hold one sample at least. Received: a tensor "
-                f"of shape {tuple(leaf.shape)}."
-            )
 
 
 def _refuse_without_batch(outputs):

@@ -39,8 +39,3 @@ def test_complex_numbers_are_refused(w):
     ):
         with pytest.raises(ValueError, match=r"real numbers.*complex"):
             product()
-
-
-def test_a_batch_without_samples_is_refused(w):
-    with pytest.raises(ValueError, match=r"one sample at least.*\(0, 2\)"):
-        per_sample_jacobian(lambda x: x @ w[:, None], tf.ones((0, 2)), [w])

@@ -15,22 +15,13 @@ def _complex(w):
 def rows():
     of_series = {
         "frame": lambda w: signal.frame(w**2, 3, 1),
-        "inverse_stft": lambda w: signal.inverse_stft(
-            signal.stft(w**2, 4, 2, 4), 4, 2, 4
-        ),
-        "mdct": lambda w: signal.mdct(w**2, 4),
         "rfft, odd length": lambda w: tf.abs(signal.rfft(w[:7])),
         "irfft, odd length": lambda w: signal.irfft(_complex(w[:4]), [7]),
     }
     of_frames = {
         "overlap_and_add": lambda w: signal.overlap_and_add(w**2, 1),
-        "inverse_mdct": lambda w: signal.inverse_mdct(w**2),
-        "dct, type 1": lambda w: signal.dct(w**2, 1),
         "dct, type 3": lambda w: signal.dct(w**2, 3, norm="ortho"),
-        "idct, type 4": lambda w: signal.idct(w**2, 4),
         "ifft2d": lambda w: tf.abs(signal.ifft2d(_complex(w))),
-        "fft3d": lambda w: tf.abs(signal.fft3d(_complex(w)[None])),
-        "irfft2d": lambda w: signal.irfft2d(_complex(w)),
         "fftshift": lambda w: signal.fftshift(w**2),
         "mfccs_from_log_mel_spectrograms": (
             lambda w: signal.mfccs_from_log_mel_spectrograms(w**2)

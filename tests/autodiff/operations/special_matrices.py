@@ -24,10 +24,6 @@ def rows():
         "pinv, two equal values": (_pinv, _TWO_EQUAL),
         "pinv, tall, equal values": (_pinv, _IDENTITY[:, :2]),
         "pinv, wide": (_pinv, NORMAL[:2]),
-        "expm, zero": (linalg.expm, _ZERO),
-        "expm, identity": (linalg.expm, _IDENTITY),
-        "expm, large": (lambda w: linalg.expm(4 * w), REGULAR),
-        "sqrtm, identity": (linalg.sqrtm, _IDENTITY),
         "inv, adjoint": (lambda w: linalg.inv(w, adjoint=True), REGULAR),
         "slogdet, negative": (lambda w: linalg.slogdet(-w)[1], REGULAR),
         "logdet, equal values": (
@@ -46,11 +42,6 @@ def rows():
             lambda w: linalg.triangular_solve(w, w, lower=False, adjoint=True),
             REGULAR,
         ),
-        "lstsq, l2_regularizer": (
-            lambda w: linalg.lstsq(w[:2], w[:2, :1] ** 2, l2_regularizer=0.1),
-            REGULAR,
-        ),
-        "norm, 3": (lambda w: linalg.norm(w, 3), REGULAR),
         "normalize": (lambda w: linalg.normalize(w, axis=1)[0], REGULAR),
         "global_norm": (lambda w: linalg.global_norm([w, w**2]), REGULAR),
         "l2_normalize": (lambda w: linalg.l2_normalize(w, 1), REGULAR),
