@@ -6,7 +6,11 @@ import tensorflow as tf
 
 from keras_curvature._typing import Variables, Vectors
 from keras_curvature.autodiff.curvature_tape import CurvatureTape
-from keras_curvature.autodiff.variables import as_tf_variable, variable_name
+from keras_curvature.autodiff.variables import (
+    as_tf_variable,
+    refuse_complex,
+    variable_name,
+)
 
 
 def hessian_vector_product(
@@ -69,6 +73,7 @@ def loss_and_gradients(loss_fn, variables):
 
 def refuse_unless_scalar(loss):
     """Raises where a loss still has axes, which tapes would sum silently."""
+    refuse_complex([loss], "The loss")
     if loss.shape.rank != 0:
         raise ValueError(
             "`loss_fn` must return a scalar. Received: a tensor of shape "

@@ -9,7 +9,11 @@ from keras_curvature._checks import checked_choice
 from keras_curvature._typing import Structure, Variables, Vectors
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.repairs.context import differentiated_twice
-from keras_curvature.autodiff.variables import as_tf_variable, checked_vectors
+from keras_curvature.autodiff.variables import (
+    as_tf_variable,
+    checked_vectors,
+    refuse_complex,
+)
 
 
 class Linearization:
@@ -61,6 +65,9 @@ class Linearization:
             self._tape.watch(self._sources)
             self.outputs = outputs_fn()
         self._flat = tf.nest.flatten(self.outputs)
+        refuse_complex(
+            [t for t in self._flat if tf.is_tensor(t)], "The outputs"
+        )
 
     def vector_jacobian_product(self, cotangents: Structure) -> list[tf.Tensor]:
         """Jᵀ·u, a list of tensors shaped as the variables.

@@ -10,17 +10,15 @@ import tensorflow as tf
 from keras_curvature._checks import checked_choice
 from keras_curvature._typing import Structure, Variables
 from keras_curvature.autodiff._by_columns import columns_or_rows
+from keras_curvature.autodiff._vectorizations import better_vectorizations
 from keras_curvature.autodiff._vectorizing import (
     is_first_in_trace,
     place_in_loop,
     quiet_attempt,
 )
 from keras_curvature.autodiff.hessian import refuse_unconnected
-from keras_curvature.autodiff.tensorflow_private import (
-    operations_within,
-    shared_matrices_multiply_rows,
-)
-from keras_curvature.autodiff.variables import as_tf_variable
+from keras_curvature.autodiff.tensorflow_private import operations_within
+from keras_curvature.autodiff.variables import as_tf_variable, refuse_complex
 
 
 def per_sample_jacobian(
@@ -78,27 +76,22 @@ def per_sample_jacobian(
     variables = list(variables)
     unconnected = "none" if unconnected_gradients == "error" else "zero"
     one_sample = functools.partial(
-        _one_sample, outputs_fn, variables, unconnected
+        _one_sample, variables=variables, unconnected=unconnected
     )
-
-    def vectorizable(sample):
-        results = one_sample(sample)
-        grouped = _grouped_convolution(tf.compat.v1.get_default_graph())
-        if grouped is not None:
-            kind = f"grouped {grouped.type}"
-            attempt.failed = place_in_loop(kind, grouped.name)
-            raise ValueError("a grouped convolution cannot be vectorized")
-        return results
-
     try:
-        with quiet_attempt() as attempt, shared_matrices_multiply_rows():
-            return _vectorized(vectorizable, inputs)
+        with quiet_attempt() as attempt, better_vectorizations():
+            vectorizable = functools.partial(
+                _vectorizable_outputs, outputs_fn, attempt
+            )
+            return _vectorized(
+                functools.partial(one_sample, vectorizable), inputs
+            )
     except (NotImplementedError, TypeError, ValueError) as error:
         # An operation that TensorFlow cannot vectorize, or vectorizes wrongly,
         # or an error of the caller's, which is raised again here.
         rows = functools.partial(
             _one_by_one,
-            functools.partial(one_sample, vectorized=False),
+            functools.partial(one_sample, outputs_fn, vectorized=False),
             inputs,
         )
         sources = [as_tf_variable(v) for v in variables]
@@ -111,7 +104,18 @@ def per_sample_jacobian(
         return results
 
 
-def _one_sample(outputs_fn, variables, unconnected, sample, vectorized=True):
+def _vectorizable_outputs(outputs_fn, attempt, sample):
+    """The outputs, or an error before time is spent on their derivatives."""
+    outputs = outputs_fn(sample)
+    grouped = _grouped_convolution(tf.compat.v1.get_default_graph())
+    if grouped is not None:
+        kind = f"grouped {grouped.type}"
+        attempt.failed = place_in_loop(kind, grouped.name)
+        raise ValueError("a grouped convolution cannot be vectorized")
+    return outputs
+
+
+def _one_sample(outputs_fn, sample, variables, unconnected, vectorized=True):
     """The outputs of one sample, and their Jacobians."""
     sources = [as_tf_variable(v) for v in variables]
     sample = tf.nest.map_structure(lambda t: t[tf.newaxis], sample)
@@ -119,6 +123,7 @@ def _one_sample(outputs_fn, variables, unconnected, sample, vectorized=True):
         tape.watch(sources)
         outputs = tf.convert_to_tensor(outputs_fn(sample))
         _refuse_without_batch(outputs)
+        refuse_complex([outputs], "The outputs")
         outputs = outputs[0]
         elements = tf.reshape(outputs, [-1])
         if not vectorized:

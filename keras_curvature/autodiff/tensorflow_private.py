@@ -6,9 +6,6 @@ gradients captured from outside. tests/autodiff/test_tensorflow_private.py
 says what broke when TensorFlow moves one of these names.
 """
 
-import contextlib
-import threading
-
 import tensorflow as tf
 from tensorflow.python.eager import record
 from tensorflow.python.eager.polymorphic_function import concrete_function
@@ -37,12 +34,9 @@ TAPE_FUNCTIONS = (
 )
 # Files of TensorFlow whose functions a user calls for a gradient.
 _DIFFERENTIATING = ("eager/backprop.py", "ops/gradients_impl.py")
-# How TensorFlow vectorizes operations, by their type.
+# How TensorFlow vectorizes operations, by their type, and what holds a result.
 VECTORIZATIONS = pfor._pfor_converter_registry
-_PRODUCT = "BatchMatMulV2"
-_product_of_all = VECTORIZATIONS[_PRODUCT]
-_lock = threading.Lock()
-_users: list[object] = []
+vectorized = pfor.wrap
 _select_tape_functions = getattr(*TAPE_FUNCTIONS)
 _MOMENTS = tf_decorator.unwrap(nn_impl.moments)[1]
 
@@ -52,49 +46,6 @@ def gradients_in_graph(outputs, sources, output_gradients, graph):
     return gradients_util._GradientsHelper(
         outputs, sources, grad_ys=output_gradients, src_graph=graph
     )
-
-
-@contextlib.contextmanager
-def shared_matrices_multiply_rows():
-    """Vectorizes a product with a matrix of all samples as one of all rows.
-
-    TensorFlow makes of it a product of shapes (samples, 1, m, k) and
-    (1, 1, k, n), of which oneDNN 3.7, which TensorFlow 2.21 has, gives wrong
-    numbers and writes beyond its memory on some processors.
-    """
-    # Replicas are traced in threads, of which the last restores.
-    with _lock:
-        _users.append(None)
-        VECTORIZATIONS[_PRODUCT] = _product_of_rows
-    try:
-        yield
-    finally:
-        with _lock:
-            _users.pop()
-            if not _users:
-                VECTORIZATIONS[_PRODUCT] = _product_of_all
-
-
-def _product_of_rows(operation):
-    """The converter, given what TensorFlow's own is given."""
-    (x, x_is_stacked, _), (y, y_is_stacked, _) = (
-        operation.input(place) for place in (0, 1)
-    )
-    ranks = x.shape.rank, y.shape.rank
-    is_shared = x_is_stacked and not y_is_stacked and None not in ranks
-    if (
-        not is_shared
-        or ranks[1] > ranks[0] - 1
-        or y.shape[:-2].num_elements() != 1
-    ):
-        return _product_of_all(operation)
-    if operation.get_attr("adj_x"):
-        x = tf.linalg.adjoint(x)
-    matrix = tf.reshape(y, tf.shape(y)[-2:])
-    rows = tf.reshape(x, [-1, tf.shape(x)[-1]])
-    product = tf.matmul(rows, matrix, adjoint_b=operation.get_attr("adj_y"))
-    shape = tf.concat([tf.shape(x)[:-1], tf.shape(product)[-1:]], 0)
-    return pfor.wrap(tf.reshape(product, shape), True)
 
 
 def in_xla_context():

@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -59,10 +60,15 @@ def checked_vectors(vectors, variables):
 
 
 def _checked(vector, variable):
-    # The hint keeps the digits of Python floats for float64 variables.
-    vector = tf.convert_to_tensor(
-        vector, dtype_hint=as_tf_variable(variable).dtype
-    )
+    # The hint keeps the digits of Python floats for float64 variables, and
+    # would drop the imaginary parts of arrays.
+    is_array = isinstance(vector, (np.ndarray, np.generic))
+    hint = as_tf_variable(variable).dtype
+    if is_array and np.iscomplexobj(vector):
+        hint = None
+    vector = tf.convert_to_tensor(vector, dtype_hint=hint)
+    refuse_complex([vector], "`vectors`")
+    refuse_complex([as_tf_variable(variable)], "`variables`")
     if not vector.shape.is_compatible_with(variable.shape):
         raise ValueError(
             "Each of `vectors` must have the shape of its variable. Received: "
@@ -70,6 +76,17 @@ def _checked(vector, variable):
             f"{variable_name(variable)} of shape {tuple(variable.shape)}."
         )
     return vector
+
+
+def refuse_complex(tensors, what):
+    """Raises for complex numbers, of which tapes drop a part in silence."""
+    for tensor in tensors:
+        if tensor.dtype.is_complex:
+            raise ValueError(
+                f"{what} must hold real numbers. Received: a tensor of dtype "
+                f"{tensor.dtype.name}. Take tf.math.real and tf.math.imag "
+                "apart, or tf.abs."
+            )
 
 
 def as_dense(product, variable):

@@ -21,9 +21,9 @@ class SolverProgress(SolverCallback):
     Between the epochs, while `fit` validates and in the callbacks that follow
     this one in the list, the model has the accepted point instead of the next
     trial. So put it first, and let callbacks that watch the loss monitor
-    `"accepted_loss"`: the loss of trials goes up and down. Keras's
-    `EarlyStopping` takes `mode="min"` with it, and more patience than a line
-    search needs evaluations.
+    `"accepted_loss"`: the loss of trials goes up and down. In a plain model
+    Keras's `EarlyStopping` needs `mode="min"` with it; everywhere it needs
+    more patience than a line search needs evaluations.
 
     Example:
 

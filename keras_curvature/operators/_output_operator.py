@@ -1,6 +1,7 @@
 """Matrices of the form Jᵀ·B·J, B acting on the outputs of a batch."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -114,7 +115,7 @@ class OutputOperator(ModelOperator):
         """
         return self._dense(self._sum_by_rows(), block_size)
 
-    def to_lower_rows(self, dtype=None):
+    def to_lower_rows(self, dtype: Any = None) -> list[np.ndarray]:
         """The lower triangle of `to_dense`, in half of its memory.
 
         Args:

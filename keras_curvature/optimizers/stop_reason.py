@@ -82,7 +82,8 @@ _SENTENCES = {
         "step. Use the whole data as one batch, `fit(batch_size=len(x), "
         "shuffle=False)`; or set `gradient_accumulation_steps` to the number "
         "of batches in an epoch, with shuffle=False and batches of equal "
-        "size; and leave out Dropout, noise and random augmentation."
+        "size; and leave out Dropout, noise, random augmentation and layers "
+        "that keep a state from one batch to the next."
     ),
     StopReason.NON_FINITE: (
         "The loss or its gradient is not finite at the weights that the model "

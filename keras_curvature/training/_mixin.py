@@ -17,7 +17,11 @@ from keras_curvature.training._keras import (
     track_loss,
     training_loss,
 )
-from keras_curvature.training.solver_callback import SolverCallback, watched
+from keras_curvature.training.solver_callback import (
+    SolverCallback,
+    minimize_progress,
+    watched,
+)
 from keras_curvature.training.training_step import TrainingStep
 
 
@@ -99,6 +103,9 @@ class CurvatureTrainStep(ExactDerivatives):
         except KeyboardInterrupt:
             self.optimizer.restore_accepted_point()
             raise
+        except ValueError as error:
+            _explain_lengths(error)
+            raise
 
     def compute_loss(
         self,
@@ -140,6 +147,7 @@ def _with_solver_callback(model, callbacks):
         present = callbacks.callbacks
     else:
         present = keras.tree.flatten(callbacks) if callbacks else []
+    minimize_progress(present)
     if any(isinstance(c, SolverCallback) for c in present):
         return callbacks
     ours = SolverCallback()
@@ -148,6 +156,16 @@ def _with_solver_callback(model, callbacks):
         present.insert(0, ours)
         return callbacks
     return [ours, *present]
+
+
+def _explain_lengths(error):
+    """Says where arrays of several lengths can be trained on."""
+    if "cardinality is ambiguous" in str(error):
+        raise ValueError(
+            f"{str(error).strip()} For point sets of different lengths train "
+            "with keras_curvature.solve(), or with "
+            "tf.data.Dataset.from_tensors((x, y)).repeat()."
+        ) from None
 
 
 def _refuse_loss_scale(optimizer):

@@ -5,6 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+# Of what a solver logs, what callbacks may watch for an improvement.
+_MINIMIZED = ("accepted_loss", "gradient_norm")
+
 
 class SolverCallback(keras.callbacks.Callback):
     """Ends a training with the run of its solver.
@@ -39,6 +42,19 @@ class SolverCallback(keras.callbacks.Callback):
         reason = self.model.optimizer.stop_reason
         if reason is not None:
             self.model.history.history["stop_reason"] = [reason]
+
+
+def minimize_progress(callbacks):
+    """Lets callbacks watch the progress of a solver without `mode="min"`.
+
+    Keras knows the direction of the loss and of metrics alone.
+    """
+    for callback in callbacks:
+        if (
+            getattr(callback, "monitor", None) in _MINIMIZED
+            and getattr(callback, "mode", None) == "auto"
+        ):
+            callback.mode = "min"
 
 
 def watched(train_function, model):

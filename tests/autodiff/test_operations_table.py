@@ -11,7 +11,12 @@ import tensorflow as tf
 from keras_curvature.autodiff.tensorflow_private import registered_gradient
 from tests.autodiff.operations import SUBJECTS, keras_ops_excluded, page
 from tests.autodiff.operations.excluded import EXCLUDED
-from tests.autodiff.operations.measure import EXACT, WRONG, statuses
+from tests.autodiff.operations.measure import (
+    EXACT,
+    WRONG,
+    statuses,
+    statuses_of,
+)
 
 pytestmark = pytest.mark.skipif(
     tuple(map(int, tf.__version__.split(".")[:2])) < (2, 21)
@@ -39,9 +44,7 @@ def _without_graph_optimizer():
 def _measured(subject):
     if subject not in _MEASURED:
         rows = SUBJECTS[subject].rows()
-        _MEASURED[subject] = {
-            name: statuses(*row, types=_TYPES) for name, row in rows.items()
-        }
+        _MEASURED[subject] = statuses_of(rows, types=_TYPES)
     return _MEASURED[subject]
 
 

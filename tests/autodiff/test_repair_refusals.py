@@ -165,3 +165,21 @@ def test_first_order_training_of_a_refused_model_works():
         np.ones((8, 4, 4, 1)), np.ones((8, 1)), epochs=2, verbose=0
     ).history["loss"]
     assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+@pytest.mark.parametrize(
+    "name, function",
+    [
+        ("Betainc", lambda w: tf.math.betainc(w[0] + 1, w[1], 0.5 * w[1])),
+        ("Polygamma", lambda w: tf.math.polygamma(w[0] + 1, w[1])),
+        ("Zeta", lambda w: tf.math.zeta(w[0] + 2, w[1])),
+    ],
+)
+def test_a_derivative_that_tensorflow_leaves_out_is_refused(
+    name, function, is_traced
+):
+    function = tf.function(function, autograph=False) if is_traced else function
+    w = tf.Variable([0.0, 0.7])
+    with pytest.raises(SecondDerivativeError, match=name):
+        hessian_vector_product(lambda: function(w), [w], [tf.ones(2)])

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_curvature
 from keras_curvature.autodiff import tensorflow_private
+from keras_curvature.autodiff._vectorizations import better_vectorizations
 from keras_curvature.autodiff.repairs.operations import created_in
 
 
@@ -90,7 +91,7 @@ def test_a_matrix_of_all_samples_multiplies_rows(adjoint_x, adjoint_y, rng):
         )
 
     own = tensorflow_private.VECTORIZATIONS["BatchMatMulV2"]
-    with tensorflow_private.shared_matrices_multiply_rows():
+    with better_vectorizations():
         assert tensorflow_private.VECTORIZATIONS["BatchMatMulV2"] != own
         found = products(x, y)
     assert tensorflow_private.VECTORIZATIONS["BatchMatMulV2"] == own

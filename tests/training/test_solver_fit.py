@@ -6,7 +6,12 @@ import pytest
 
 import keras_curvature
 from keras_curvature.callbacks import SolverProgress
-from keras_curvature.optimizers import LBFGS, NewtonCG, StopReason
+from keras_curvature.optimizers import (
+    LBFGS,
+    LevenbergMarquardt,
+    NewtonCG,
+    StopReason,
+)
 
 X = np.linspace(-1, 1, 20)[:, None]
 Y = 3 * X + 1
@@ -62,11 +67,37 @@ def test_early_stopping_sees_a_trial_in_the_second_epoch(
 ):
     model = line(LBFGS())
     before = weights(model)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor, patience=patience, mode="min"
-    )
-    fit(model, callbacks=[stopping])
+    stopping = keras.callbacks.EarlyStopping(monitor, patience=patience)
+    history = fit(model, callbacks=[stopping])
     assert not np.array_equal(weights(model), before)
+    assert stopping.best == min(history[monitor])
+
+
+def test_the_lowest_accepted_loss_is_kept(float64):
+    best = keras.callbacks.EarlyStopping(
+        "accepted_loss", patience=9, restore_best_weights=True
+    )
+    model = line(LBFGS(gradient_tolerance=0.0))
+    history = fit(model, 8, callbacks=[best])
+    assert best.best == min(history["accepted_loss"])
+    assert best.best < history["accepted_loss"][0]
+
+
+@pytest.mark.parametrize("solver", [LBFGS, LevenbergMarquardt])
+def test_what_is_printed_of_an_epoch_stays_a_line(solver, capsys):
+    model = line(solver())
+    capsys.readouterr()
+    model.fit(X, Y, batch_size=len(X), shuffle=False, epochs=2, verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert max(map(len, lines)) < 240
+    assert "accepted_loss" in lines[-1]
+    # Codes of the state of a run, which mean nothing to a reader.
+    assert "status" not in lines[-1]
+    assert "accepted:" not in lines[-1]
+    logs = model.train_on_batch(X, Y, return_dict=True)
+    assert set(logs) == {"loss"}
+    assert np.ndim(model.train_on_batch(X, Y)) == 0
 
 
 class Interrupt(keras.callbacks.Callback):

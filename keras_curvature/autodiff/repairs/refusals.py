@@ -117,6 +117,38 @@ def differentiated_once(operation, *cotangents, registered):
     return tf.nest.map_structure(guard, gradients)
 
 
+def only_by_last(operation, *cotangents, registered):
+    """Of functions that TensorFlow differentiates by their last input only.
+
+    The others are constants to it, also where they depend on weights.
+    """
+    gradients = registered(operation, *cotangents)
+    left_out = set(range(len(gradients) - 1))
+    if isinstance(operation, tf.Operation):
+        is_wrong = any(_reads_a_variable(operation.inputs[i]) for i in left_out)
+    else:
+        is_wrong = left_out - set(operation.skip_input_indices or ())
+    if is_wrong:
+        raise refusal(
+            operation,
+            "TensorFlow has its derivative by the last argument only.",
+            "other arguments that depend on no weight.",
+        )
+    return gradients
+
+
+def _reads_a_variable(tensor):
+    pending, seen = [tensor.op], set()
+    while pending:
+        operation = pending.pop()
+        if operation.type == "ReadVariableOp":
+            return True
+        if operation not in seen:
+            seen.add(operation)
+            pending.extend(i.op for i in operation.inputs)
+    return False
+
+
 def refuse_ctc(*_, **__):
     """In the place of TensorFlow's function where all is differentiated."""
     raise SecondDerivativeError(_CTC)

@@ -12,6 +12,10 @@ from keras_curvature.autodiff.repairs.dilation import (
     dilation_input_grad,
 )
 from keras_curvature.autodiff.repairs.empty_rows import fill_empty_rows_grad
+from keras_curvature.autodiff.repairs.isotonic import (
+    isotonic_regression,
+    refuse_single_sequence,
+)
 from keras_curvature.autodiff.repairs.local_response_normalization import (
     local_response_normalization_grad,
 )
@@ -31,6 +35,7 @@ from keras_curvature.autodiff.repairs.products import (
     refuse_segment_product,
     segment_product,
 )
+from keras_curvature.autodiff.repairs.pseudo_inverse import singular_values
 from keras_curvature.autodiff.repairs.ragged import (
     ragged_tensor_to_variant_gradient,
 )
@@ -38,6 +43,7 @@ from keras_curvature.autodiff.repairs.refusals import (
     REFUSED,
     REFUSED_TWICE,
     differentiated_once,
+    only_by_last,
     refuse,
     refuse_loop_of_ctc,
     refuse_stop_of_renorm,
@@ -88,9 +94,11 @@ SILENTLY_WRONG = {*REPLACED, *REFUSED}
 # Given what TensorFlow registers as `registered`.
 EXTENDED = {
     **dict.fromkeys(REMOVABLE, removable),
+    **dict.fromkeys(("Betainc", "Polygamma", "Zeta"), only_by_last),
     "Cumprod": cumulative_product,
     "DivNoNan": divide_no_nan,
     "DynamicStitch": dynamic_stitch,
+    "IsotonicRegression": isotonic_regression,
     "Log": log,
     "MaxPool3DGrad": max_pool_grad,
     "MaxPoolGrad": max_pool_grad,
@@ -102,6 +110,7 @@ EXTENDED = {
     "SelectV2": select,
     "SoftmaxCrossEntropyWithLogits": softmax_cross_entropy,
     "StatelessWhile": refuse_loop_of_ctc,
+    "Svd": singular_values,
     "UnsortedSegmentProd": segment_product,
     "While": refuse_loop_of_ctc,
     "Xdivy": logarithm_product,
@@ -114,6 +123,7 @@ EXTENDED = {
 # first gradient is TensorFlow's. Each raises where nothing right is made of it.
 REFUSED_IN_GRAPHS = {
     "DynamicStitch": refuse_overwritten,
+    "IsotonicRegression": refuse_single_sequence,
     "ParallelDynamicStitch": refuse_overwritten,
     "SegmentProd": refuse_segment_product,
     "UnsortedSegmentProd": refuse_segment_product,

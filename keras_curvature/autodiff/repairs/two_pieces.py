@@ -1,4 +1,4 @@
-"""Smooth functions that Keras writes in pieces, where the pieces meet.
+"""Smooth functions that are written in pieces, where the pieces meet.
 
 In max(x₁, x₂) + log(1 + exp(−|x₁ − x₂|)) the kinks of the maximum and of the
 absolute value cancel. For a derivative at x₁ = x₂, TensorFlow takes the
@@ -19,8 +19,10 @@ from keras_curvature.autodiff.repairs.operations import (
     captured_tensor,
     created_in,
 )
+from keras_curvature.autodiff.repairs.pseudo_inverse import pseudo_inverse
 
 _BACKEND = inspect.unwrap(keras.ops.add).__globals__["backend"]
+_TNP = tf.experimental.numpy
 _EXTREMA = {"GreaterEqual": "Maximum", "LessEqual": "Minimum"}
 
 
@@ -93,8 +95,43 @@ def _sinc(original, x):
     return tf.where(is_zero, series, tf.sin(elsewhere) / elsewhere)
 
 
+def _of_tensorflow(function):
+    """The same for `tf.experimental.numpy`, by its own rules of types."""
+
+    def with_its_types(original, *args):
+        dtype = tf.as_dtype(_TNP.result_type(*args))
+        if not dtype.is_floating:
+            return original(*args)
+        args = [tf.cast(_TNP.asarray(x), dtype) for x in args]
+        return function(original, *args)
+
+    return with_its_types
+
+
+def _logaddexp2_of_tensorflow(original, x1, x2):
+    del original
+    larger, distance = _larger_and_distance(x1, x2)
+    return tf.where(
+        tf.math.is_nan(distance),
+        x1 + x2,
+        larger + tf.math.log1p(2**-distance) / math.log(2),
+    )
+
+
+def _weighted_cross_entropy(original, labels, logits, pos_weight, name=None):
+    logits = tf.convert_to_tensor(logits)
+    labels = tf.convert_to_tensor(labels)
+    if not logits.shape.is_compatible_with(labels.shape):
+        return original(labels, logits, pos_weight, name)
+    is_positive, zeros = logits >= 0, tf.zeros_like(logits)
+    softplus = tf.math.log1p(tf.exp(-_absolute(logits)))
+    softplus += tf.where(is_positive, zeros, -logits)
+    weight = 1 + (pos_weight - 1) * labels
+    return (1 - labels) * logits + weight * softplus
+
+
 def replacements():
-    """(module, name, function) for each function of Keras that is mended."""
+    """(module, name, function) for each function that is mended."""
     numpy, nn = _BACKEND.numpy, _BACKEND.nn
     candidates = [
         (numpy, "logaddexp", _logaddexp),
@@ -103,6 +140,11 @@ def replacements():
         (numpy, "fmod", _fmod),
         (numpy, "sinc", _sinc),
         (nn, "celu", _celu),
+        (_TNP, "logaddexp", _of_tensorflow(_logaddexp)),
+        (_TNP, "logaddexp2", _of_tensorflow(_logaddexp2_of_tensorflow)),
+        (_TNP, "sinc", _of_tensorflow(_sinc)),
+        (tf.nn, "weighted_cross_entropy_with_logits", _weighted_cross_entropy),
+        (tf.linalg, "pinv", pseudo_inverse),
     ]
     return [
         (owner, name, functools.partial(function, getattr(owner, name)))
@@ -116,10 +158,11 @@ def replacements():
 # TensorFlow's is that of one side.)
 _SOURCES = [
     (code.co_filename, code.co_name)
+    for module in (_BACKEND.numpy, _TNP)
     for name in ("fmod", "hypot", "logaddexp", "logaddexp2")
-    if hasattr(_BACKEND.numpy, name)
-    for code in [inspect.unwrap(getattr(_BACKEND.numpy, name)).__code__]
-]
+    if hasattr(module, name)
+    for code in [inspect.unwrap(getattr(module, name)).__code__]
+] + [("nn_impl.py", "weighted_cross_entropy_with_logits_v2")]
 
 
 def without_slope_at_zero(operation, cotangent, by_x):

@@ -222,8 +222,9 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
                 "weights, so that each step fits its own batch and not the "
                 f"data. Received: another loss in {changes} of {steps} steps, "
                 "as from mini-batches (the default `batch_size` of fit() is "
-                "32) or from a layer that draws random numbers. Use "
-                "fit(batch_size=len(x)); or mini_batches=True, if it is meant.",
+                "32), or from a layer that draws random numbers or keeps a "
+                "state from one batch to the next. Use fit(batch_size=len(x)); "
+                "or mini_batches=True, if it is meant.",
                 stacklevel=2,
             )
 

@@ -14,6 +14,10 @@ from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 # Below so many, the size of the matrix to factorize matters little, nor that
 # it is made in float64.
 _DUAL_WEIGHTS = 256
+# Above so many, AᵀA has 8 GiB and more in float32, and where there are as many
+# residuals A has too. To trace a step that no machine takes costs as much as
+# to trace the other.
+_CHOLESKY_WEIGHTS = 46340
 # By rounding, outputs of a sample alone differ from those within a batch:
 # much where an output is a small difference of large numbers.
 _MISMATCH = 0.05
@@ -33,6 +37,8 @@ def by_numbers(objective, step):
     # A penalty adds a row for each weight.
     if size < _DUAL_WEIGHTS or objective.penalty is not None:
         return step("cholesky")
+    if size > _CHOLESKY_WEIGHTS:
+        return step("dual")
     return tf.cond(
         tf.size(objective.form.residuals) < size,
         lambda: step("dual"),

@@ -98,9 +98,10 @@ def refuse_unknown_sizes(outputs):
             raise ValueError(
                 "The outputs must have known sizes, apart from the batch axis, "
                 "where the Jacobian of each is taken. Received: an output of "
-                f"shape {tuple(output.shape)}. Give keras.Input the sizes, or "
-                "let the model return a fixed number of values (a pooling or "
-                "flattening layer)."
+                f"shape {tuple(output.shape)}. Give the data the sizes (arrays "
+                "have them; of a dataset, padded_batch() takes "
+                "`padded_shapes`), or let the model return a fixed number of "
+                "values (a pooling layer)."
             )
 
 

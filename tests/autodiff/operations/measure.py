@@ -1,5 +1,7 @@
 """What the derivatives of one operation at one point are."""
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -30,47 +32,91 @@ def objective(function, w):
     return tf.nn.l2_loss(tf.add(tf.matmul(matrix, outputs), [[0.3], [1.1]]))
 
 
-def statuses(function, point, tolerance=1e-6, step=1e-3, types=None):
+def statuses(function, point, *options):
+    """What `statuses_of` says of a single row."""
+    return statuses_of({"": (function, point, *options)})[""]
+
+
+def statuses_of(rows, types=None):
     """Of the first gradient, and of Hessian products by graph and by tapes.
 
-    Adds the types of the operations that the graph of the first gradient has
-    to the set `types`.
+    Args:
+        rows: Dict that maps names to tuples of a function of one tensor, the
+            point, and a tolerance and a step where they are not the usual.
+        types: Set that is given the types of the operations that the graphs
+            of the first gradients have, or None.
+
+    Returns:
+        Dict that maps each name to its three statuses.
     """
-    point = np.array(point, "float64")
-    w = tf.Variable(point)
-    v = np.cos(np.arange(point.size) + 0.5).reshape(point.shape)
+    measured = {name: _Row(*row) for name, row in rows.items()}
+    # One graph of all rows: to make a function for each takes longer.
+    by_graph = tf.function(
+        lambda: _by_graph(measured, types), autograph=False
+    )()
+    return {
+        name: row.statuses(by_graph.get(name)) for name, row in measured.items()
+    }
 
-    def gradient():
+
+def _by_graph(rows, types):
+    products = {}
+    for name, row in rows.items():
+        with contextlib.suppress(SecondDerivativeError):
+            products[name] = row.product_by_graph(types)
+    return products
+
+
+class _Row:
+    """One function at one point, and a direction v."""
+
+    def __init__(self, function, point, tolerance=1e-6, step=1e-3):
+        self._function, self._tolerance, self._step = function, tolerance, step
+        self._point = np.array(point, "float64")
+        self._w = tf.Variable(self._point)
+        places = np.arange(self._point.size) + 0.5
+        self._v = np.cos(places).reshape(self._point.shape)
+
+    def gradient(self):
         with tf.GradientTape() as tape:
-            loss = objective(function, w)
-        return loss, tf.convert_to_tensor(tape.gradient(loss, w))
+            loss = objective(self._function, self._w)
+        return loss, tf.convert_to_tensor(tape.gradient(loss, self._w))
 
-    def by_graph():
-        loss, slope = gradient()
+    def product_by_graph(self, types):
+        graph = tf.compat.v1.get_default_graph()
+        before = len(graph.get_operations())
+        _, slope = self.gradient()
         if types is not None:
-            types.update(_types_between(w, slope))
-        graph = GradientGraph([slope], [w])
-        return loss, slope, graph.hessian_vector_product([v])[0]
+            own = graph.get_operations()[before:]
+            types.update(_types_between(self._w, slope, own))
+        graph = GradientGraph([slope], [self._w])
+        return graph.hessian_vector_product([self._v])[0]
 
-    with exact_derivatives():
-        slope_by_v, truth = _differences(gradient, w, point, v, step)
-        w.assign(point)
-        first = np.sum(gradient()[1].numpy() * v)
-    return (
-        _status(first, slope_by_v, tolerance),
-        _of(
-            lambda: tf.function(by_graph, autograph=False)()[2],
-            truth,
-            tolerance,
-        ),
-        _of(
-            lambda: hessian_vector_product(
-                lambda: objective(function, w), [w], [v]
-            )[0],
-            truth,
-            tolerance,
-        ),
-    )
+    def statuses(self, by_graph):
+        """The three, given the product by graph, None where it is refused."""
+        w, v = self._w, self._v
+        with exact_derivatives():
+            slope_by_v, truth = _differences(
+                self.gradient, w, self._point, v, self._step
+            )
+            w.assign(self._point)
+            first = np.sum(self.gradient()[1].numpy() * v)
+        return (
+            _status(first, slope_by_v, self._tolerance),
+            REFUSED
+            if by_graph is None
+            else _status(by_graph.numpy(), truth, self._tolerance),
+            self._by_tapes(truth),
+        )
+
+    def _by_tapes(self, truth):
+        try:
+            product = hessian_vector_product(
+                lambda: objective(self._function, self._w), [self._w], [self._v]
+            )[0]
+        except SecondDerivativeError:
+            return REFUSED
+        return _status(product.numpy(), truth, self._tolerance)
 
 
 def _differences(gradient, w, point, v, longest):
@@ -88,11 +134,11 @@ def _differences(gradient, w, point, v, longest):
     return [(4 * f - c) / 3 for c, f in zip(coarse, fine, strict=True)]
 
 
-def _types_between(w, slope):
-    """Of the operations that a gradient of w depends on w through."""
+def _types_between(w, slope, operations):
+    """Of those among operations that a gradient of w depends on w through."""
     handle = slope.graph.capture(w.handle)
     dependent, found = {handle.op}, []
-    for operation in slope.graph.get_operations():
+    for operation in operations:
         if dependent.intersection(tensor.op for tensor in operation.inputs):
             dependent.add(operation)
     pending, used = [slope.op], set()
@@ -104,13 +150,6 @@ def _types_between(w, slope):
     for function in functions_called_by(used):
         found.extend(operations_within(function))
     return {operation.type for operation in [*used, *found]}
-
-
-def _of(product, truth, tolerance):
-    try:
-        return _status(product().numpy(), truth, tolerance)
-    except SecondDerivativeError:
-        return REFUSED
 
 
 def _status(measured, truth, tolerance):

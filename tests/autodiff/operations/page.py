@@ -40,10 +40,17 @@ is that of one side, or of neither: the slope of `abs` at zero is taken as zero.
 What is smooth only as a whole loses its derivatives there, such as
 `abs(x) ** 2`, or a softplus made of `maximum` and `abs` at zero, where
 `softplus` and `keras.ops.logaddexp` do not. Of this kind, Keras's own
-`logaddexp`, `logaddexp2`, `hypot`, `fmod`, `celu` and `sinc` are mended; at the
-origin `hypot` has no derivative. Outside of the context, and so in a graph,
+`logaddexp`, `logaddexp2`, `hypot`, `fmod`, `celu` and `sinc` are mended, those
+of `tf.experimental.numpy` too, `tf.nn.weighted_cross_entropy_with_logits` and
+`tf.linalg.pinv` where they are called by these names; at the origin `hypot` has
+no derivative. Outside of the context, and so in a graph,
 their first gradients are wrong where their pieces meet: of `celu` at zero it is
 2, of `sinc` NaN.
+
+TensorFlow's first gradient of a softmax cross-entropy is that of labels that
+add up to 1, of a Cholesky decomposition that of a symmetric matrix, and of
+`betainc`, `polygamma` and `zeta` that by the last argument. Counts as labels
+are mended, the other arguments refused.
 
 `tf.numpy_function` is a constant to every tape; graphs refuse it. TensorFlow's
 first gradient, and all after it, leaves out the `constant_values` of `pad`, and
@@ -101,8 +108,8 @@ def _counts(measured, covered, excluded):
         f"not a number; by graphs {by_graph.count(EXACT)}, "
         f"{by_graph.count(REFUSED)} and {by_graph.count(NAN)}. The gradient "
         f"functions of {len({*EXTENDED, *MISSING, *REPLACED})} types of "
-        f"operations are repaired, and {len(replacements())} functions of "
-        "Keras. Of the types that TensorFlow has a gradient "
+        f"operations are repaired, and {len(replacements())} functions that "
+        "are written in pieces. Of the types that TensorFlow has a gradient "
         f"for, the rows and their first gradients pass through {covered}; the "
         f"other {excluded} are named at the end."
     )
