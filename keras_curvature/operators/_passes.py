@@ -99,9 +99,8 @@ class Passes:
                 totals = list(results)
             else:
                 # One after the other, which holds less than all anew.
-                for k, part in enumerate(results):
-                    totals[k] += part
-                del part
+                for k in range(len(totals)):
+                    totals[k] += results[k]
             del results
         return totals
 

@@ -9,14 +9,13 @@ of their loss. By the labels, that gradient is not differentiated at all.
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.autodiff.tensorflow_private import in_xla_context
+
 
 def softmax_cross_entropy(operation, *cotangents, registered):
     """TensorFlow's gradient, and what is missing in it."""
-    by_logits, by_labels = registered(operation, *cotangents)
+    by_logits, by_labels = _by_labels_too(operation, *cotangents, registered)
     by_loss, gradient_cotangent = cotangents
-    unneeded = getattr(operation, "skip_input_indices", None) or ()
-    if gradient_cotangent is not None and 1 not in unneeded:
-        by_labels -= gradient_cotangent
     logits, gradient = operation.inputs[0], operation.outputs[1]
     # Σl − 1: a tape has the labels no more.
     excess = -tf.reduce_sum(gradient, axis=-1, keepdims=True)
@@ -37,3 +36,24 @@ def softmax_cross_entropy(operation, *cotangents, registered):
     )
     missing = by_loss[..., tf.newaxis] * excess * tf.nn.softmax(logits)
     return by_logits + missing, by_labels
+
+
+def first_softmax_cross_entropy(operation, *cotangents, registered):
+    """The same, where the gradient may be the only one of a training.
+
+    XLA compiles also the addition of zeros into what follows, which is then
+    rounded in another way. A training keeps its bits there, and counts for
+    labels have TensorFlow's gradient.
+    """
+    if in_xla_context():
+        return _by_labels_too(operation, *cotangents, registered)
+    return softmax_cross_entropy(operation, *cotangents, registered=registered)
+
+
+def _by_labels_too(operation, by_loss, gradient_cotangent, registered):
+    """TensorFlow's gradient, with that of the gradient by the labels."""
+    by_logits, by_labels = registered(operation, by_loss, gradient_cotangent)
+    unneeded = getattr(operation, "skip_input_indices", None) or ()
+    if gradient_cotangent is not None and 1 not in unneeded:
+        by_labels -= gradient_cotangent
+    return by_logits, by_labels

@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 from keras_curvature.autodiff.repairs.cross_entropy import (
+    first_softmax_cross_entropy,
     softmax_cross_entropy,
 )
 from keras_curvature.autodiff.repairs.dilation import (
@@ -117,6 +118,11 @@ EXTENDED = {
     "Xlog1py": logarithm_product,
     "Xlogy": logarithm_product,
 }
+# In their place where nothing is known to be differentiated twice.
+EXTENDED_ONCE = {
+    **EXTENDED,
+    "SoftmaxCrossEntropyWithLogits": first_softmax_cross_entropy,
+}
 
 
 # Called with an operation of a graph that is differentiated twice: there the
@@ -170,9 +176,8 @@ def gradient_function(operation_type, lookup, is_differentiated_twice):
     if registered is not None and operation_type in REFUSED_TWICE:
         return functools.partial(differentiated_once, registered=registered)
     if operation_type in EXTENDED:
-        extended = functools.partial(
-            EXTENDED[operation_type], registered=registered
-        )
+        own = EXTENDED if is_differentiated_twice else EXTENDED_ONCE
+        extended = functools.partial(own[operation_type], registered=registered)
         if is_differentiated_twice and operation_type in REFUSED_IN_GRAPHS:
             return functools.partial(_unless_refused, extended=extended)
         return extended
