@@ -13,6 +13,8 @@ from matplotlib import pyplot as plt
 # Of Okabe and Ito's palette, which color-blind readers can tell apart.
 BLUE, ORANGE = "#0072B2", "#E69F00"
 COLUMNS = 3
+# The same in all panels, so that they compare.
+SECONDS = 0.5, 5000
 
 
 def draw_records(files, picture):
@@ -29,7 +31,7 @@ def draw_records(files, picture):
     figure, axes = plt.subplots(
         -(-len(problems) // columns),
         columns,
-        figsize=(3.6 * columns, 3.1 * -(-len(problems) // columns)),
+        figsize=(3.2 * columns, 2.7 * -(-len(problems) // columns)),
         layout="constrained",
         squeeze=False,
     )
@@ -40,14 +42,15 @@ def draw_records(files, picture):
             _draw(ax, name, [run for run in runs if run["problem"] == name])
     clocks = {run["cpu_time"] for run in runs}
     figure.supxlabel(
-        "ours: seconds of the processor; published: of the clock"
+        "blue: ours, seconds of the processor; orange: published, of the clock"
         if clocks == {True}
-        else "seconds"
+        else "seconds; blue: ours, orange: published",
+        fontsize=9,
     )
-    figure.supylabel("relative L2 error")
+    figure.supylabel("relative L2 error", fontsize=9)
     picture = pathlib.Path(picture)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(picture, dpi=90)
+    figure.savefig(picture, dpi=85)
     plt.close(figure)
     return picture.resolve()
 
@@ -57,7 +60,7 @@ def _draw(ax, name, runs):
     for run in runs:
         seconds = [row["seconds"] for row in run["rows"]]
         errors = [row["error"] for row in run["rows"]]
-        ax.loglog(seconds, errors, color=BLUE, lw=1.2, label="ours, CPU")
+        ax.loglog(seconds, errors, color=BLUE, lw=1.2)
     timed = [point for point in problem.published if point[0]]
     if timed:
         ax.loglog(*zip(*timed, strict=True), "o--", color=ORANGE, lw=1)
@@ -71,6 +74,7 @@ def _draw(ax, name, runs):
         textcoords="offset points",
         fontsize=7,
     )
+    ax.set_xlim(*SECONDS)
     ax.set_title(problem.name, fontsize=10)
     ax.tick_params(labelsize=8)
     ax.grid(alpha=0.3)

@@ -80,8 +80,10 @@ class Draws:
 
     def __init__(self, problem, seed):
         self.problem, self.rng = problem, np.random.default_rng(seed)
+        self.drawn = 0
 
     def __call__(self, model=None):
+        self.drawn += 1
         counts = self.problem.counts
         x = {"equation": self.of_equation(model, counts["equation"])}
         y = {"equation": self.problem.source(x["equation"])}
@@ -93,13 +95,18 @@ class Draws:
 
     def of_equation(self, model, count):
         if model is None or not self.problem.by_residual:
-            return self.problem.uniform(count, self.rng)
-        candidates = self.problem.uniform(5 * count, self.rng)
+            return self.spread(count)
+        candidates = self.spread(5 * count)
         residuals = model.equation(tf.constant(candidates)).numpy()
         residuals -= self.problem.source(candidates)
         return residual_based_points(
             candidates, residuals, count, seed=self.rng
         )
+
+    def spread(self, count):
+        points = self.problem.uniform(count, self.rng)
+        points[:, -1] *= min(1.0, self.drawn / self.problem.growing)
+        return points
 
 
 class Errors(keras.callbacks.Callback):
@@ -158,6 +165,7 @@ def arguments():
     add("--form", help="of conditions: odd, hard or soft")
     add("--weight", type=float, default=1.0, help="of the soft condition")
     add("--resample-period", type=int, help="steps; 0: one draw of points")
+    add("--growing", type=int, help="draws until points are at all t")
     add("--scaling", default="marquardt")
     add("--linear-solver", default="auto")
     add("--trust-radius", type=float, default=0.5, help="the first")
@@ -179,12 +187,13 @@ def configured(options):
     problem = PROBLEMS[options.problem](options.form)
     if options.points:
         problem.counts = dict(zip(problem.counts, options.points, strict=True))
-    if options.resample_period is not None:
-        problem.resample_period = options.resample_period
+    for name in ("resample_period", "growing"):
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(problem, name))
+        setattr(problem, name, getattr(options, name))
     options.form = problem.form
     options.hidden = list(options.hidden or problem.hidden)
     options.points = list(problem.counts.values())
-    options.resample_period = problem.resample_period
     return problem
 
 
