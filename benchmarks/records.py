@@ -1,212 +1,240 @@
 """Which error after how many seconds on problems of published records?
 
-Physics-informed networks in float64 with soft boundary conditions, which have
-points of their own, as the papers have set them up (relative L2 error on
-points of a fixed random draw, against the exact solution):
+Physics-informed networks in float64, with conditions that have points of their
+own or are met by construction; `_record_problems.py` has them all (relative L2
+error against closed forms, quadrature or a spectral solution):
 
     poisson-2d  −Δu = 2π² sin πx sin πy, 900 + 120 points, 2-64-1.
                 6.1e-8 in 468 s (RTX 6000), arXiv:2405.15603
     poisson-5d  −Δu = π² Σ cos πxᵢ, 3,000 + 500 points, 5-64-1, drawn anew
                 every 25 steps. 5.6e-8 in 3,000 s (RTX 6000), the same paper
-    heat        uₜ = uₓₓ/4, u = sin πx at t = 0, 900 + 120 points, 2-64-1.
+    heat        u_t = u_xx/4, u = sin πx at t = 0, 900 + 120 points, 2-64-1.
                 2.0e-8 in 1,000 s (RTX 6000), the same paper
+    burgers     u_t + u·u_x = 0.01/π·u_xx, u = −sin πx at t = 0. 4.0e-5 in
+                179 s, 1.6e-8 in 2,878 s (GPU), arXiv:2501.16371
+    allen-cahn  u_t = 1e-4·u_xx + 5·(u − u³), u = x²·cos πx at t = 0, with
+                period 2. 9.4e-7 (GPU), the same paper
+    helmholtz   Δu + u = (1 − 17π²)·sin πx·sin 4πy, with period 2. 2.0e-9 in
+                540 s (GPU), arXiv:2604.05230
 
 The seconds are those of the steps and of drawing points; the first step, which
 traces, and measuring the error are left out. All of it is one run of `solve`.
+`--plot` draws runs that `--save` has written beside the published ones.
 """
 
 import argparse
+import json
+import pathlib
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 from _measure import print_figure
+from _record_pictures import draw_records
+from _record_problems import PROBLEMS
 
 import keras_curvature
 from keras_curvature.optimizers import LevenbergMarquardt
-from keras_curvature.training import uniform_points
+from keras_curvature.training import residual_based_points
 
 
 class Network(keras_curvature.Model):
-    """Residuals of an equation inside and of u on the boundary."""
+    """Residuals of an equation, and u where a condition gives it."""
 
-    def __init__(self, problem):
+    def __init__(self, problem, hidden):
         super().__init__()
         self.problem = problem
-        self.u = keras.Sequential(
-            [
-                keras.Input((problem.dimensions,)),
-                keras.layers.Dense(64, activation="tanh"),
-                keras.layers.Dense(1),
-            ]
+        layers = [keras.layers.Dense(n, activation="tanh") for n in hidden]
+        self.network = keras.Sequential(
+            [keras.Input((problem.inputs,)), *layers, keras.layers.Dense(1)]
         )
 
-    def derivatives(self, points):
-        """∇u and the diagonal of its Hessian, both of shape `(n, d)`."""
+    def u(self, points):
+        return self.problem.solution(self.network, points)
+
+    def equation(self, points):
+        """Its left side, of shape `(n, 1)`."""
         with tf.GradientTape(persistent=True) as outer:
             outer.watch(points)
             with tf.GradientTape() as inner:
                 inner.watch(points)
                 u = self.u(points)
             slope = inner.gradient(u, points)
-            slopes = tf.unstack(slope, axis=1)
-        bends = [
-            outer.gradient(slope, points)[:, i]
-            for i, slope in enumerate(slopes)
-        ]
-        return slope, tf.stack(bends, axis=1)
+            first = tf.split(slope, slope.shape[1], axis=1)
+        second = {
+            i: outer.gradient(first[i], points)[:, i : i + 1]
+            for i in self.problem.curved
+        }
+        return self.problem.equation(points, u, first, second)
 
     def call(self, points):
-        first, second = self.derivatives(points["equation"])
         return {
-            "equation": self.problem.operator(first, second),
-            "boundary": self.u(points["boundary"]),
+            name: self.u(rows) if name != "equation" else self.equation(rows)
+            for name, rows in points.items()
         }
 
 
-class Poisson:
-    """−Δu = source on the unit cube."""
+class Draws:
+    """Points and their targets, of which some are where residuals are."""
 
-    anew = None
+    def __init__(self, problem, seed):
+        self.problem, self.rng = problem, np.random.default_rng(seed)
+        self.drawn = 0
 
-    def operator(self, first, second):
-        return -tf.reduce_sum(second, axis=1, keepdims=True)
+    def __call__(self, model=None):
+        self.drawn += 1
+        counts = self.problem.counts
+        x = {"equation": self.of_equation(model, counts["equation"])}
+        y = {"equation": self.problem.source(x["equation"])}
+        if "boundary" in counts:
+            x["boundary"], y["boundary"] = self.problem.boundary(
+                counts["boundary"], self.rng
+            )
+        return x, y
 
-    def boundary(self, rng):
-        """Uniform on the faces."""
-        points = rng.random((self.counts[1], self.dimensions))
-        faces = rng.integers(0, self.dimensions, self.counts[1])
-        points[np.arange(self.counts[1]), faces] = rng.integers(
-            0, 2, self.counts[1]
+    def of_equation(self, model, count):
+        if model is None or not self.problem.by_residual:
+            return self.spread(count)
+        candidates = self.spread(5 * count)
+        residuals = model.equation(tf.constant(candidates)).numpy()
+        residuals -= self.problem.source(candidates)
+        return residual_based_points(
+            candidates, residuals, count, seed=self.rng
         )
+
+    def spread(self, count):
+        points = self.problem.uniform(count, self.rng)
+        points[:, -1] *= min(1.0, self.drawn / self.problem.growing)
         return points
-
-
-class Poisson2D(Poisson):
-    dimensions, counts = 2, (900, 120)
-
-    def exact(self, points):
-        return np.prod(np.sin(np.pi * points), axis=1, keepdims=True)
-
-    def source(self, points):
-        return 2 * np.pi**2 * self.exact(points)
-
-
-class Poisson5D(Poisson):
-    dimensions, counts, anew = 5, (3000, 500), 25
-
-    def exact(self, points):
-        return np.sum(np.cos(np.pi * points), axis=1, keepdims=True)
-
-    def source(self, points):
-        return np.pi**2 * self.exact(points)
-
-
-class Heat:
-    """uₜ = uₓₓ/4 for x and t in [0, 1], u = 0 at both ends."""
-
-    dimensions, counts, anew = 2, (900, 120), None
-
-    def operator(self, first, second):
-        return first[:, 1:] - second[:, :1] / 4
-
-    def source(self, points):
-        return np.zeros((len(points), 1))
-
-    def exact(self, points):
-        x, t = points[:, :1], points[:, 1:]
-        return np.exp(-(np.pi**2) * t / 4) * np.sin(np.pi * x)
-
-    def boundary(self, rng):
-        """A third on each end, a third at t = 0."""
-        points = rng.random((self.counts[1], 2))
-        thirds = np.array_split(points, 3)
-        thirds[0][:, 0], thirds[1][:, 0], thirds[2][:, 1] = 0, 1, 0
-        return points
-
-
-PROBLEMS = {"poisson-2d": Poisson2D, "poisson-5d": Poisson5D, "heat": Heat}
-
-
-def draw(problem, rng):
-    """Points of both conditions and their targets."""
-    cube = np.zeros(problem.dimensions), np.ones(problem.dimensions)
-    points = {
-        "equation": uniform_points(problem.counts[0], *cube, rng),
-        "boundary": problem.boundary(rng),
-    }
-    return points, {
-        "equation": problem.source(points["equation"]),
-        "boundary": problem.exact(points["boundary"]),
-    }
 
 
 class Errors(keras.callbacks.Callback):
-    """Prints the error after each epoch, and ends when the time is over."""
+    """Prints and keeps the error after each epoch; ends when time is over."""
 
-    def __init__(self, options):
+    def __init__(self, problem, options):
         super().__init__()
         self.options, self.seconds, self.step = options, 0.0, 0
-        rng = np.random.default_rng(12345)
-        problem = PROBLEMS[options.problem]()
-        self.points = rng.random((20_000, problem.dimensions))
-        self.exact = problem.exact(self.points)
+        self.clock = (
+            time.process_time if options.cpu_time else time.perf_counter
+        )
+        self.points, self.exact = problem.truth()
+        self.rows = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
+        self.began = self.clock()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds += time.perf_counter() - self.began
+        self.seconds += self.clock() - self.began
         self.step += self.params["steps"]
         error = self.model.u(tf.constant(self.points)).numpy() - self.exact
+        row = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss": logs["loss"],
+            "error": float(np.linalg.norm(error) / np.linalg.norm(self.exact)),
+        }
+        self.rows.append(row)
         print_figure(
             "relative L2 error over seconds",
             problem=self.options.problem,
             seed=self.options.seed,
-            step=self.step,
-            seconds=self.seconds,
-            loss=logs["loss"],
-            error=float(np.linalg.norm(error) / np.linalg.norm(self.exact)),
+            **row,
         )
+        # After each row: what a run has found outlives it.
+        if self.options.save:
+            found = vars(self.options) | {"rows": self.rows}
+            pathlib.Path(self.options.save).write_text(json.dumps(found))
         if self.seconds > self.options.seconds:
             self.model.stop_training = True
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("problem", choices=PROBLEMS)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=25, help="steps")
+    add = parser.add_argument
+    add("problem", choices=PROBLEMS, nargs="?")
+    add("--seconds", type=float, default=60)
+    add("--cpu-time", action="store_true", help="seconds of the processor")
+    add("--seed", type=int, default=0)
+    add("--every", type=int, default=25, help="steps between two errors")
+    add("--hidden", type=int, nargs="+", help="widths of the tanh layers")
+    add("--points", type=int, nargs="+", help="of equation, and condition")
+    add("--form", help="of conditions: odd, hard or soft")
+    add("--weight", type=float, default=1.0, help="of the soft condition")
+    add("--resample-period", type=int, help="steps; 0: one draw of points")
+    add("--growing", type=int, help="draws until points are at all t")
+    add("--scaling", default="marquardt")
+    add("--linear-solver", default="auto")
+    add("--trust-radius", type=float, default=0.5, help="the first")
+    add("--save", help="JSON file of the run")
+    add("--plot", nargs="+", metavar="FILE", help="saved runs, to be drawn")
+    add("--picture", default="records.png", help="what --plot writes")
     options = parser.parse_args()
+    if bool(options.problem) == bool(options.plot):
+        parser.error("give a problem to run, or --plot with saved runs")
+    if options.problem:
+        forms = PROBLEMS[options.problem].forms
+        if options.form not in (None, *forms):
+            parser.error(f"{options.problem} has --form {' or '.join(forms)}")
+    return options
+
+
+def configured(options):
+    """The problem as the options have it; they get its own defaults."""
+    problem = PROBLEMS[options.problem](options.form)
+    if options.points:
+        problem.counts = dict(zip(problem.counts, options.points, strict=True))
+    for name in ("resample_period", "growing"):
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(problem, name))
+        setattr(problem, name, getattr(options, name))
+    options.form = problem.form
+    options.hidden = list(options.hidden or problem.hidden)
+    options.points = list(problem.counts.values())
+    return problem
+
+
+def run(options):
     keras.config.set_floatx("float64")
     keras.utils.set_random_seed(options.seed)
-    problem = PROBLEMS[options.problem]()
-    rng = np.random.default_rng(options.seed)
-    model = Network(problem)
+    problem = configured(options)
+    model = Network(problem, options.hidden)
+    weights = [1.0, *[options.weight] * (len(problem.counts) - 1)]
     model.compile(
-        LevenbergMarquardt(),
-        loss={"equation": "mse", "boundary": "mse"},
+        LevenbergMarquardt(
+            linear_solver=options.linear_solver,
+            scaling=options.scaling,
+            initial_trust_radius=options.trust_radius,
+        ),
+        loss=dict.fromkeys(problem.counts, "mse"),
+        loss_weights=dict(zip(problem.counts, weights, strict=True)),
         jit_compile=False,
     )
-    data = draw(problem, rng)
+    draws = Draws(problem, options.seed)
+    data = draws()
     # The first step traces, which is no part of the record; it counts as one.
     keras_curvature.solve(model, *data, max_steps=1, verbose=0)
-    result = keras_curvature.solve(
+    return keras_curvature.solve(
         model,
         *data,
         max_steps=10**6,
         steps_per_epoch=options.every,
-        callbacks=[Errors(options)],
-        resample=(lambda model: draw(problem, rng)) if problem.anew else None,
-        resample_period=problem.anew or 1,
+        callbacks=[Errors(problem, options)],
+        resample=draws if problem.resample_period else None,
+        resample_period=problem.resample_period or 1,
         verbose=0,
     )
-    print(result)
+
+
+def main():
+    options = arguments()
+    if options.plot:
+        print(draw_records(options.plot, options.picture))
+    else:
+        print(run(options))
 
 
 if __name__ == "__main__":

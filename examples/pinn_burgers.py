@@ -18,6 +18,7 @@ import _quiet  # noqa: F401, isort: skip
 import keras
 import numpy as np
 import tensorflow as tf
+from _burgers import VISCOSITY, reference
 from _report import arguments, new_figure
 from _solvers import (
     OPTIMIZERS,
@@ -29,8 +30,6 @@ from _solvers import (
 )
 
 import keras_curvature
-
-VISCOSITY = 0.01 / np.pi
 
 
 class Burgers(keras_curvature.Model):
@@ -61,25 +60,6 @@ class Burgers(keras_curvature.Model):
             u_t, u_x = slope[:, :1], slope[:, 1:]
         u_xx = outer.gradient(u_x, points)[:, 1:]
         return u_t + u * u_x - VISCOSITY * u_xx
-
-
-def reference(t, x, nodes=120):
-    """u(t, x) by the Cole–Hopf transformation.
-
-        u = −∫ sin π(x−s)·f(x−s)·e^(−s²/4νt) ds / ∫ f(x−s)·e^(−s²/4νt) ds,
-        f(y) = exp(−cos(πy)/(2πν))
-
-    References:
-        Basdevant et al., 1986, "Spectral and finite difference solutions of
-        the Burgers equation", Computers & Fluids 14(1).
-    """
-    z, weights = np.polynomial.hermite.hermgauss(nodes)
-    shifted = x[:, None] - 2 * np.sqrt(VISCOSITY * t)[:, None] * z
-    exponent = -np.cos(np.pi * shifted) / (2 * np.pi * VISCOSITY)
-    # The largest exponent is near 50: without the shift f would overflow.
-    f = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-    above = np.sum(weights * np.sin(np.pi * shifted) * f, axis=1)
-    return -above / np.sum(weights * f, axis=1)
 
 
 def collocation_points(model, count, rng):
