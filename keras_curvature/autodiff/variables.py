@@ -1,6 +1,7 @@
 """Keras and TensorFlow variables, and lists of tensors shaped as they are."""
 
 import contextlib
+import zlib
 
 import keras
 import numpy as np
@@ -95,3 +96,12 @@ def as_dense(product, variable):
     if product is None:
         return tf.zeros(variable.shape, variable.dtype)
     return tf.cast(tf.convert_to_tensor(product), variable.dtype)
+
+
+def checksum(model):
+    """A number that changes with any weight of the model, frozen or not."""
+    found = 0
+    for variable in model.weights:
+        # One after the other: weights that change places change it too.
+        found = zlib.crc32(np.asarray(variable.value).tobytes(), found)
+    return found

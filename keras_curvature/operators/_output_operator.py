@@ -1,7 +1,6 @@
 """Matrices of the form Jᵀ·B·J, B acting on the outputs of a batch."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -115,7 +114,9 @@ class OutputOperator(ModelOperator):
         """
         return self._dense(self._sum_by_rows(), block_size)
 
-    def to_lower_rows(self, dtype: Any = None) -> list[np.ndarray]:
+    def to_lower_rows(
+        self, dtype: tf.DType | str | None = None
+    ) -> list[np.ndarray]:
         """The lower triangle of `to_dense`, in half of its memory.
 
         Args:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.autodiff.variables import checksum
 from keras_curvature.operators._compiled import CompiledFunction
 from keras_curvature.operators._model_loss import Share
 from keras_curvature.operators._refusals import refuse_xla
@@ -15,7 +16,6 @@ from keras_curvature.operators._replicated import (
 from keras_curvature.operators._survey import (
     RandomStates,
     Surveyor,
-    checksums,
     order_of,
     unchanged_state,
 )
@@ -60,7 +60,7 @@ class Passes:
     @property
     def loss(self):
         """The loss at the weights that the model has now, a float."""
-        if self.survey.weights != checksums(self.model_loss.model):
+        if self.survey.checksum != checksum(self.model_loss.model):
             self._survey = self._make_survey()
         return self._survey.loss
 
@@ -184,8 +184,7 @@ class Passes:
         """Raises where a pass saw another loss than the one before."""
         if self._is_same(loss):
             return
-        before = self._survey.weights
-        if checksums(self.model_loss.model) != before:
+        if checksum(self.model_loss.model) != self._survey.checksum:
             # The weights are others by now, as after a training.
             self._survey = self._make_survey()
             if self._is_same(loss):

@@ -8,7 +8,11 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.autodiff.variables import checksum
 from keras_curvature.operators._model_loss import Share, samples_in
+
+# Batches of one size that are worth a trace of its own.
+_MANY = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Survey:
         divisors: Tensor of shape `(terms,)`, see `Share`.
         samples: Scalar tensor, the number of samples.
         loss: Float, Keras's loss of all data as one batch.
-        weights: Checksums of the weights at which that was.
+        checksum: Int, of the weights at which that was.
         by_samples: Bool, whether each loss has a value for each sample.
         usual_size: Int, the samples of most batches, if they are all or many;
             else None.
@@ -30,7 +34,7 @@ class Survey:
     divisors: tf.Tensor
     samples: tf.Tensor
     loss: float
-    weights: list
+    checksum: int
     by_samples: bool
     usual_size: int | None
     shapes: tuple
@@ -129,7 +133,7 @@ class Surveyor:
             tf.constant(divisors, dtype),
             tf.constant(samples, dtype),
             float(values.sum() + additional / samples),
-            checksums(self._model_loss.model),
+            checksum(self._model_loss.model),
             by_samples,
             _usual(sizes),
             self._shapes,
@@ -156,9 +160,6 @@ def _usual(sizes):
     return size if count == sizes.total() or count >= _MANY else None
 
 
-_MANY = 8
-
-
 def _reduction(term):
     if term.rows() is None:
         return "its own"
@@ -169,14 +170,6 @@ def _vector(values, dtype):
     if not values:
         return tf.zeros((0,), dtype)
     return tf.stack([tf.cast(value, dtype) for value in values])
-
-
-def checksums(model):
-    """Numbers that change with the weights of a model."""
-    return [
-        float(tf.reduce_sum(tf.cast(v.value, v.value.dtype) * (v.value + 1)))
-        for v in model.trainable_variables
-    ]
 
 
 def order_of(batch, before):

@@ -5,8 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_curvature.autodiff.variables import checksum
 from keras_curvature.uncertainty._arguments import refuse_other_targets
-from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._likelihoods import likelihood_of
 
 

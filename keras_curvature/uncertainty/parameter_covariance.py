@@ -8,11 +8,11 @@ import numpy as np
 
 from keras_curvature._checks import checked_flag
 from keras_curvature._typing import Array, Data, Layers
+from keras_curvature.autodiff.variables import checksum
 from keras_curvature.operators.gauss_newton import GaussNewton
 from keras_curvature.operators.triangular_factor import triangular_factor
 from keras_curvature.uncertainty._arguments import refuse_other_targets
 from keras_curvature.uncertainty._bounds import at_bounds
-from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._pseudo_inverse import (
     in_words,
     inverse_square_root,

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from keras_curvature._checks import checked_number
 from keras_curvature._typing import Data, Layers
+from keras_curvature.autodiff.variables import checksum
 from keras_curvature.operators.jacobian import Jacobian
-from keras_curvature.uncertainty._checksum import checksum
 from keras_curvature.uncertainty._parts import in_parts
 from keras_curvature.uncertainty._quantiles import (
     normal_quantile,

@@ -12,9 +12,8 @@ from keras_curvature._checks import (
 )
 from keras_curvature._random import Draws
 from keras_curvature._typing import Array, Data
-from keras_curvature.autodiff.variables import variable_name
+from keras_curvature.autodiff.variables import checksum, variable_name
 from keras_curvature.operators._model_operator import ModelOperator
-from keras_curvature.operators._survey import checksums
 from keras_curvature.operators.curvature_operator import CurvatureOperator
 from keras_curvature.operators.kronecker.damping import multiply
 from keras_curvature.operators.kronecker.estimate import FactorEstimate
@@ -120,7 +119,7 @@ class KroneckerFactored(ModelOperator):
     @property
     def factors(self) -> list[Factors]:
         """List of `Factors`, at the weights the model has now."""
-        now = checksums(self.model)
+        now = checksum(self.model)
         if self._known is None or self._known[0] != now:
             self._known = now, self._compute()
         return self._known[1]

@@ -238,6 +238,26 @@ def test_factors_follow_the_weights(float64):
     assert (flat([before]) != flat([after])).any()
 
 
+def test_factors_and_loss_follow_frozen_weights(float64):
+    """Inputs and loss of a layer change with the layers below it."""
+    model = compiled(
+        [L.Dense(5, "tanh"), L.Dense(CLASSES)], (4,), crossentropy()
+    )
+    model.layers[0].trainable = False
+    model.compile(loss=crossentropy())
+    operator = KroneckerFactored(model, X, LABELS)
+    before = operator.factors[0].inputs, operator.loss
+    model.layers[0].set_weights(
+        [2 * weight for weight in model.layers[0].get_weights()]
+    )
+    again = KroneckerFactored(model, X, LABELS)
+    np.testing.assert_array_equal(
+        operator.factors[0].inputs, again.factors[0].inputs
+    )
+    assert operator.loss == again.loss != before[1]
+    assert np.any(operator.factors[0].inputs != before[0])
+
+
 def test_a_singular_matrix_has_no_inverse(float64):
     operator = KroneckerFactored(network(), X, LABELS)
     with pytest.raises(ValueError, match="`damping` must be large"):
