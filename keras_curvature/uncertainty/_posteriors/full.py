@@ -1,5 +1,6 @@
 """A precision with all correlations."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -40,23 +41,36 @@ class Full:
 
     def at(self, scale, prior):
         """The distribution with the precision scale·G + diag(prior)."""
-        rows = [self.arrays[f"rows_{k}"] for k in range(len(self.arrays))]
+        rows = self._rows
         _warn_of_rounding(rows, scale, prior)
         try:
             return _FullNormal(rows, scale, prior)
         except np.linalg.LinAlgError:
             pass
-        # Rounding of a model in float32 left eigenvalues below zero.
-        values, vectors = np.linalg.eigh(whole(rows).astype(float))
-        positive = (vectors * np.maximum(values, 0)) @ vectors.T
+        positive, largest = self._positive
         try:
-            return _FullNormal(lower_rows(positive), scale, prior)
+            return _FullNormal(positive, scale, prior)
         except np.linalg.LinAlgError as error:
             raise ValueError(
                 "`prior_precision` must not be below the rounding of the "
                 f"curvature in float64. Received: {prior.min():.1e}, and "
-                f"eigenvalues up to {scale * values[-1]:.1e}."
+                f"eigenvalues up to {scale * largest:.1e}."
             ) from error
+
+    @property
+    def _rows(self):
+        return [self.arrays[f"rows_{k}"] for k in range(len(self.arrays))]
+
+    @functools.cached_property
+    def _positive(self):
+        """The rows without eigenvalues below zero, and the largest of them.
+
+        Rounding of a model in float32 leaves such. Kept, since each prior that
+        is tried asks for them.
+        """
+        values, vectors = np.linalg.eigh(whole(self._rows).astype(float))
+        positive = (vectors * np.maximum(values, 0)) @ vectors.T
+        return lower_rows(positive), values[-1]
 
 
 def _warn_of_rounding(rows, scale, prior):
