@@ -29,24 +29,16 @@ _EXTREMA = {"GreaterEqual": "Maximum", "LessEqual": "Minimum"}
 def _logaddexp(original, x1, x2):
     del original
     x1, x2 = _cast(x1, x2, float)
-    larger, distance = _larger_and_distance(x1, x2)
-    return tf.where(
-        tf.math.is_nan(distance),
-        x1 + x2,
-        larger + tf.math.log1p(tf.math.exp(-distance)),
-    )
+    return _larger_plus(x1, x2, lambda d: tf.math.log1p(tf.math.exp(-d)))
 
 
 def _logaddexp2(original, x1, x2):
     del original
     x1, x2 = _cast(x1, x2, float)
-    larger, distance = _larger_and_distance(x1, x2)
     # In single precision, as in the original.
     log2 = tf.cast(tf.math.log(2.0), x1.dtype)
-    return tf.where(
-        tf.math.is_nan(distance),
-        x1 + x2,
-        larger + tf.math.log1p(tf.math.exp(-distance * log2)) / log2,
+    return _larger_plus(
+        x1, x2, lambda d: tf.math.log1p(tf.math.exp(-d * log2)) / log2
     )
 
 
@@ -110,12 +102,7 @@ def _of_tensorflow(function):
 
 def _logaddexp2_of_tensorflow(original, x1, x2):
     del original
-    larger, distance = _larger_and_distance(x1, x2)
-    return tf.where(
-        tf.math.is_nan(distance),
-        x1 + x2,
-        larger + tf.math.log1p(2**-distance) / math.log(2),
-    )
+    return _larger_plus(x1, x2, lambda d: tf.math.log1p(2**-d) / math.log(2))
 
 
 def _weighted_cross_entropy(original, labels, logits, pos_weight, name=None):
@@ -226,6 +213,14 @@ def _cast(x1, x2, *others):
 
 def _absolute(x):
     return tf.where(x >= 0, x, -x)
+
+
+def _larger_plus(x1, x2, function):
+    """max(x1, x2) + f(|x1 − x2|); infinities without a distance add up."""
+    larger, distance = _larger_and_distance(x1, x2)
+    return tf.where(
+        tf.math.is_nan(distance), x1 + x2, larger + function(distance)
+    )
 
 
 def _larger_and_distance(x1, x2):
