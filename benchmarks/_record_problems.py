@@ -174,7 +174,8 @@ class AllenCahn(Problem):
     The network is given cos πx and sin πx. `"hard"` meets the condition at
     t = 0 besides, by u = e^(−10t)·(1 + x²·cos πx + k) − 1 + t·N, where k(x, t)
     is how diffusion rounds the kink at x = ±1 off: without it no smooth N
-    could. With points at all t from the start the loss stays on a plateau.
+    could. The one run with points at all t from the start, which were drawn
+    anew less often as well, stayed on a plateau.
     """
 
     name = "Allen–Cahn"
