@@ -10,7 +10,7 @@ from _record_references import (
     rounded_kink,
 )
 
-from keras_curvature.training import uniform_points
+from keras_curvature.training import lattice_points, uniform_points
 
 
 class Problem:
@@ -25,6 +25,7 @@ class Problem:
         curved: Axes along which the equation has second derivatives.
         resample_period: Steps after which points are drawn anew, or 0: never.
         growing: In how many draws the points spread from t = 0 to all t.
+        on_lattice: Whether points of the equation are a lattice, not independent.
         by_residual: Whether more of them are where the residual is large.
         forms: How the conditions are met; other than `"soft"`: by construction.
         published: Pairs of (seconds, relative L2 error).
@@ -35,7 +36,8 @@ class Problem:
     hidden, inputs = (64,), 2
     sizes = (900, 120)
     curved = (0, 1)
-    resample_period, growing, by_residual = 0, 1, False
+    resample_period, growing = 0, 1
+    on_lattice = by_residual = False
     forms = ("soft",)
     publisher = "energy natural gradient, RTX 6000"
 
@@ -59,8 +61,16 @@ class Problem:
         points = self.uniform(20_000, np.random.default_rng(12345))
         return points, self.exact(points)
 
+    def box(self):
+        return self.low, self.high
+
     def uniform(self, count, rng):
-        return uniform_points(count, self.low, self.high, rng)
+        return uniform_points(count, *self.box(), rng)
+
+    def spread(self, count, rng):
+        """Points of the equation."""
+        draw = lattice_points if self.on_lattice else uniform_points
+        return draw(count, *self.box(), rng)
 
     def boundary(self, count, rng):
         """Points of the boundary, and u there."""
@@ -96,7 +106,7 @@ class Poisson5D(Poisson):
     name = "Poisson, 5-D"
     low, high, inputs, curved = (0,) * 5, (1,) * 5, 5, range(5)
     sizes = (3000, 500)
-    resample_period = 25
+    resample_period = 5
     published = ((80, 1e-6), (3000, 5.6e-8))
 
     def exact(self, points):
@@ -138,7 +148,7 @@ class Burgers(Heat):
     low, high = (-1, 0), (1, 1)
     hidden = (20, 20, 20)
     sizes = (2000, 300)
-    resample_period, by_residual = 50, True
+    resample_period, on_lattice, by_residual = 50, True, True
     forms = ("odd", "hard", "soft")
     published = ((179, 4.0e-5), (2878, 1.6e-8))
     publisher = "SSBroyden, GPU"
@@ -155,9 +165,8 @@ class Burgers(Heat):
     def equation(self, points, u, first, second):
         return first[1] + u * first[0] - VISCOSITY * second[0]
 
-    def uniform(self, count, rng):
-        low = (0, 0) if self.form == "odd" else self.low
-        return uniform_points(count, low, self.high, rng)
+    def box(self):
+        return (0, 0) if self.form == "odd" else self.low, self.high
 
     def on_boundary(self, points, rng):
         thirds = np.array_split(points, 3)
@@ -171,8 +180,9 @@ class Burgers(Heat):
 class AllenCahn(Problem):
     """u_t = 1e-4·u_xx + 5·(u − u³) from x²·cos πx, with period 2 in x.
 
-    The network is given cos πx and sin πx. `"hard"` meets the condition at
-    t = 0 besides, by u = e^(−10t)·(1 + x²·cos πx + k) − 1 + t·N, where k(x, t)
+    The network is given cos πx and sin πx, that of `"even"`, whose u is even in
+    x as the solution is, cos πx alone, and points of x > 0. Both it and
+    `"hard"` meet the condition at t = 0 besides, by u = e^(−10t)·(1 + x²·cos πx + k) − 1 + t·N, where k(x, t)
     is how diffusion rounds the kink at x = ±1 off: without it no smooth N
     could. The one run with points at all t from the start, which were drawn
     anew less often as well, stayed on a plateau.
@@ -182,15 +192,25 @@ class AllenCahn(Problem):
     low, high, inputs = (-1, 0), (1, 1), 3
     hidden, curved = (20, 20, 20), (0,)
     sizes = (2000, 300)
-    resample_period, growing, by_residual = 15, 10, True
-    forms = ("hard", "soft")
+    resample_period, growing = 15, 10
+    on_lattice = by_residual = True
+    forms = ("even", "hard", "soft")
     published = ((None, 9.4e-7),)
     publisher = "SSBroyden, GPU"
+
+    def __init__(self, form=None):
+        super().__init__(form)
+        if self.form == "even":
+            self.inputs = 2
+
+    def box(self):
+        return (0, 0) if self.form == "even" else self.low, self.high
 
     def solution(self, network, points):
         x, t = points[:, :1], points[:, 1:]
         angle = np.pi * x
-        values = network(tf.concat([tf.cos(angle), tf.sin(angle), t], axis=1))
+        waves = [tf.cos(angle), tf.sin(angle)][: self.inputs - 1]
+        values = network(tf.concat([*waves, t], axis=1))
         if self.form == "soft":
             return values
         bump = 1 + x**2 * tf.cos(angle) + rounded_kink(1 - tf.abs(x), t)
@@ -223,9 +243,9 @@ class Helmholtz(Problem):
 
     name = "Helmholtz, a = (1, 4), k = 1"
     low, high, inputs = (-1, -1), (1, 1), 4
-    hidden = (20, 20)
-    forms = ("periodic",)
-    sizes = (1500,)
+    hidden = (20, 20, 20)
+    forms, on_lattice = ("periodic",), True
+    sizes = (1597,)
     published = ((319, 3.6e-9), (540, 2.0e-9))
     publisher = "SPRING, GPU"
 

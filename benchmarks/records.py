@@ -104,7 +104,7 @@ class Draws:
         )
 
     def spread(self, count):
-        points = self.problem.uniform(count, self.rng)
+        points = self.problem.spread(count, self.rng)
         points[:, -1] *= min(1.0, self.drawn / self.problem.growing)
         return points
 

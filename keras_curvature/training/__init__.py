@@ -4,8 +4,11 @@ from keras_curvature.training.functional import Functional
 from keras_curvature.training.model import Model
 from keras_curvature.training.points import (
     latin_hypercube_points,
-    residual_based_points,
+    lattice_points,
     uniform_points,
+)
+from keras_curvature.training.residual_based_points import (
+    residual_based_points,
 )
 from keras_curvature.training.sequential import Sequential
 from keras_curvature.training.solve import solve
@@ -20,6 +23,7 @@ __all__ = [
     "SolveStatus",
     "TrainingStep",
     "latin_hypercube_points",
+    "lattice_points",
     "residual_based_points",
     "solve",
     "uniform_points",

@@ -5,14 +5,16 @@ import pytest
 
 from keras_curvature.training import (
     latin_hypercube_points,
-    residual_based_points,
+    lattice_points,
     uniform_points,
 )
 
 LOW, HIGH = np.array([-1.0, 2.0, 0.0]), np.array([1.0, 2.5, 10.0])
 
 
-@pytest.mark.parametrize("draw", [uniform_points, latin_hypercube_points])
+@pytest.mark.parametrize(
+    "draw", [uniform_points, latin_hypercube_points, lattice_points]
+)
 def test_points_fill_the_box_and_follow_the_seed(draw):
     points = draw(2000, LOW, HIGH, seed=3)
     assert points.shape == (2000, 3)
@@ -32,40 +34,31 @@ def test_a_latin_hypercube_has_one_point_in_each_part_of_each_side():
     )
 
 
-@pytest.mark.parametrize("exponent, offset", [(1, 1), (2, 0), (0, 1)])
-def test_residuals_give_the_density_of_the_paper(exponent, offset):
-    # One of a thousand: near enough to draws with replacement.
-    candidates = np.linspace(0, 1, 200_001)[:, None]
-    residuals = candidates[:, 0]
-    drawn = residual_based_points(
-        candidates, residuals, 20_000, exponent, offset, seed=0
-    )[:, 0]
-    # E x under a density (k + 1)·xᵏ + c, over that of its integral.
-    moment = (exponent + 1) / (exponent + 2) + offset / 2
-    mean = moment / (1 + offset)
-    # Without replacement the tail is thinned by a tenth of what is drawn.
-    assert abs(drawn.mean() - mean) < 0.02
-    assert len(np.unique(drawn)) == 20_000
+def test_waves_that_fit_the_box_have_no_mean_over_a_lattice():
+    points = lattice_points(1000, (-1, 2), (1, 2.5), seed=0)
+    cycles = (points - (-1, 2)) / (2, 0.5)
+    for waves in [(1, 0), (0, 1), (1, -1), (3, 2), (5, -4)]:
+        mean = np.exp(2j * np.pi * cycles @ waves).mean()
+        # Independent points would have 0.03.
+        assert abs(mean) < 1e-12
 
 
-def test_without_residuals_all_candidates_are_alike():
-    candidates = np.arange(10.0)[:, None]
-    drawn = residual_based_points(candidates, np.zeros(10), 10, seed=0)
-    np.testing.assert_array_equal(np.sort(drawn[:, 0]), np.arange(10))
+def test_a_lattice_is_one_shifted_by_the_seed():
+    box = ((0, 0, 0), (1, 1, 1))
+    points, others = (lattice_points(101, *box, seed=s) for s in (0, 1))
+    # Sums of two vectors between its points are such vectors.
+    steps = np.round(101 * ((points - points[0]) % 1)) % 101
+    known = {tuple(step) for step in steps}
+    assert len(known) == 101
+    assert {tuple((a + steps[7]) % 101) for a in steps} == known
+    shift = (others - points) % 1
+    np.testing.assert_allclose(shift, shift[:1].repeat(101, axis=0), atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ((np.ones((3, 1)), np.ones(3), 4), "count=4 and 3 candidates"),
-        ((np.ones((3, 1)), np.ones(2), 1), "entry for each candidate"),
-        ((np.ones((2, 1)), [1, np.nan], 1), "must be finite"),
-        ((np.ones((2, 1)), [1, 0], 2, 1, 0), "`offset` must be above 0"),
-    ],
-)
-def test_what_cannot_be_drawn_from_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        residual_based_points(*arguments)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_points_are_a_lattice_too(count):
+    points = lattice_points(count, (0, 0), (1, 1), seed=0)
+    assert len(np.unique(np.round(points, 9), axis=0)) == count
 
 
 @pytest.mark.parametrize(
