@@ -25,7 +25,7 @@ class Problem:
         curved: Axes along which the equation has second derivatives.
         resample_period: Steps after which points are drawn anew, or 0: never.
         growing: In how many draws the points spread from t = 0 to all t.
-        on_lattice: Whether points of the equation are a lattice, not independent.
+        on_lattice: Whether its points are a lattice, not independent.
         by_residual: Whether more of them are where the residual is large.
         forms: How the conditions are met; other than `"soft"`: by construction.
         published: Pairs of (seconds, relative L2 error).
@@ -182,10 +182,11 @@ class AllenCahn(Problem):
 
     The network is given cos πx and sin πx, that of `"even"`, whose u is even in
     x as the solution is, cos πx alone, and points of x > 0. Both it and
-    `"hard"` meet the condition at t = 0 besides, by u = e^(−10t)·(1 + x²·cos πx + k) − 1 + t·N, where k(x, t)
-    is how diffusion rounds the kink at x = ±1 off: without it no smooth N
-    could. The one run with points at all t from the start, which were drawn
-    anew less often as well, stayed on a plateau.
+    `"hard"` meet the condition at t = 0 besides, by
+    u = e^(−10t)·(1 + x²·cos πx + k) − 1 + t·N, where k(x, t) is how diffusion
+    rounds the kink at x = ±1 off: without it no smooth N could. The one run
+    with points at all t from the start, which were drawn anew less often as
+    well, stayed on a plateau.
     """
 
     name = "Allen–Cahn"
