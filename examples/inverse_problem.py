@@ -20,7 +20,7 @@ from _report import BLUE, ORANGE, arguments, new_figure, save_plot
 
 import keras_curvature
 from keras_curvature.training import (
-    latin_hypercube_points,
+    lattice_points,
     residual_based_points,
     uniform_points,
 )
@@ -80,7 +80,7 @@ def make_data(options):
     ]
     measured = uniform_points(options.thermometers, LOW, HIGH, rng)
     points = {
-        "equation": latin_hypercube_points(options.points, LOW, HIGH, rng),
+        "equation": lattice_points(options.points, LOW, HIGH, rng),
         "ends": np.concatenate(ends),
         "start": np.hstack([line, np.zeros_like(line)]),
         "measured": measured,
@@ -98,7 +98,7 @@ def sampler(points, rng):
 
     def resample(model):
         count = len(points["equation"])
-        candidates = uniform_points(10 * count, LOW, HIGH, rng)
+        candidates = lattice_points(10 * count, LOW, HIGH, rng)
         residuals = model.residual(tf.constant(candidates)).numpy()
         drawn = residual_based_points(candidates, residuals, count, seed=rng)
         return points | {"equation": drawn}
