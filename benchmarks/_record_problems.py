@@ -23,6 +23,9 @@ class Problem:
         inputs: How many the network has.
         sizes: Points of the equation and of the boundary, t = 0 included.
         curved: Axes along which the equation has second derivatives.
+        spread: Standard deviation of the first layer's weights at the start,
+            0: as Keras has them.
+        weight: Of the boundary's residuals beside those of the equation.
         resample_period: Steps after which points are drawn anew, or 0: never.
         growing: In how many draws the points spread from t = 0 to all t.
         on_lattice: Whether its points are a lattice, not independent.
@@ -36,6 +39,7 @@ class Problem:
     hidden, inputs = (64,), 2
     sizes = (900, 120)
     curved = (0, 1)
+    spread, weight = 0.0, 1.0
     resample_period, growing = 0, 1
     on_lattice = by_residual = False
     forms = ("soft",)
@@ -67,10 +71,10 @@ class Problem:
     def uniform(self, count, rng):
         return uniform_points(count, *self.box(), rng)
 
-    def spread(self, count, rng):
+    def draw(self, count, rng):
         """Points of the equation."""
-        draw = lattice_points if self.on_lattice else uniform_points
-        return draw(count, *self.box(), rng)
+        points = lattice_points if self.on_lattice else uniform_points
+        return points(count, *self.box(), rng)
 
     def boundary(self, count, rng):
         """Points of the boundary, and u there."""
@@ -106,7 +110,7 @@ class Poisson5D(Poisson):
     name = "Poisson, 5-D"
     low, high, inputs, curved = (0,) * 5, (1,) * 5, 5, range(5)
     sizes = (3000, 500)
-    resample_period = 5
+    spread, weight, resample_period = 2.0, 100.0, 25
     published = ((80, 1e-6), (3000, 5.6e-8))
 
     def exact(self, points):

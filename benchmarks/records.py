@@ -46,6 +46,12 @@ class Network(keras_curvature.Model):
         super().__init__()
         self.problem = problem
         layers = [keras.layers.Dense(n, activation="tanh") for n in hidden]
+        if problem.spread:
+            # Keras begins with small weights and without biases: all units
+            # of the first layer are then alike, nearly linear in the box.
+            wide = keras.initializers.RandomNormal(stddev=problem.spread)
+            layers[0].kernel_initializer = wide
+            layers[0].bias_initializer = wide.clone()
         self.network = keras.Sequential(
             [keras.Input((problem.inputs,)), *layers, keras.layers.Dense(1)]
         )
@@ -95,16 +101,16 @@ class Draws:
 
     def of_equation(self, model, count):
         if model is None or not self.problem.by_residual:
-            return self.spread(count)
-        candidates = self.spread(5 * count)
+            return self.at_times(count)
+        candidates = self.at_times(5 * count)
         residuals = model.equation(tf.constant(candidates)).numpy()
         residuals -= self.problem.source(candidates)
         return residual_based_points(
             candidates, residuals, count, seed=self.rng
         )
 
-    def spread(self, count):
-        points = self.problem.spread(count, self.rng)
+    def at_times(self, count):
+        points = self.problem.draw(count, self.rng)
         points[:, -1] *= min(1.0, self.drawn / self.problem.growing)
         return points
 
@@ -163,7 +169,8 @@ def arguments():
     add("--hidden", type=int, nargs="+", help="widths of the tanh layers")
     add("--points", type=int, nargs="+", help="of equation, and condition")
     add("--form", help="of conditions: odd, hard or soft")
-    add("--weight", type=float, default=1.0, help="of the soft condition")
+    add("--weight", type=float, help="of the soft condition")
+    add("--spread", type=float, help="of the first weights, 0: Keras's own")
     add("--resample-period", type=int, help="steps; 0: one draw of points")
     add("--growing", type=int, help="draws until points are at all t")
     add("--scaling", default="marquardt")
@@ -187,7 +194,7 @@ def configured(options):
     problem = PROBLEMS[options.problem](options.form)
     if options.points:
         problem.counts = dict(zip(problem.counts, options.points, strict=True))
-    for name in ("resample_period", "growing"):
+    for name in ("resample_period", "growing", "spread", "weight"):
         if getattr(options, name) is None:
             setattr(options, name, getattr(problem, name))
         setattr(problem, name, getattr(options, name))
