@@ -1,5 +1,7 @@
 """Small networks, and curves for them to fit, that these tests share."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -41,6 +43,30 @@ def trained(optimizer, epochs, model=None, data=None, **settings):
     model.compile(optimizer, loss="mse", **settings)
     full_batch_fit(model, epochs, data)
     return model
+
+
+@functools.cache
+def _plain(optimizer):
+    """A compiled network in float64, and the state that it begins with."""
+    assert keras.config.floatx() == "float64"
+    model = network()
+    model.compile(optimizer(), loss="mse", jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    return model, [(v, v.numpy()) for v in variables]
+
+
+@functools.cache
+def plain_path(optimizer, epochs):
+    """The weights that `trained` leads to, of a model that is traced once.
+
+    What others are held against, which need a trace of their own.
+    """
+    model, start = _plain(optimizer)
+    for variable, value in start:
+        variable.assign(value)
+    full_batch_fit(model, epochs)
+    return weights_of(model)
 
 
 def full_batch_fit(model, epochs, data=None, **settings):
