@@ -20,6 +20,7 @@ from tests.optimizers.evaluations.networks import (
     ERRORS,
     PoissonResidual,
     curve,
+    fit_in_one_epoch,
     full_batch_fit,
     loss_at,
     network,
@@ -82,7 +83,7 @@ def test_takes_the_same_path_on_two_replicas(float64, mirrored_strategy):
     with mirrored_strategy.scope():
         model = network()
         model.compile(LBFGS(), loss="mse", jit_compile=False)
-    full_batch_fit(model, 20)
+    fit_in_one_epoch(model, 20)
     np.testing.assert_allclose(
         weights_of(model), plain_path(LBFGS, 20), rtol=1e-7, atol=1e-9
     )
@@ -93,7 +94,7 @@ def test_trains_in_float32_on_two_replicas(mirrored_strategy):
     with mirrored_strategy.scope():
         model = network()
         model.compile(LBFGS(), loss="mse", jit_compile=False)
-    full_batch_fit(model, 10)
+    fit_in_one_epoch(model, 10)
     # Ten steps multiply rounding.
     assert loss_at(model) == pytest.approx(loss_at(alone), rel=1e-3)
 

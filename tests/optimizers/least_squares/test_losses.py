@@ -89,23 +89,23 @@ def targets(kind, outputs, rng, count=12):
     }[kind]
 
 
-@pytest.mark.parametrize("solver", ["cholesky", "qr", "dual"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_step_is_that_of_the_dense_gauss_newton_matrix(
-    name, solver, float64, rng
-):
+def test_step_is_that_of_the_dense_gauss_newton_matrix(name, float64, rng):
     make_loss, arguments, outputs, kind = LOSSES[name]
     loss = make_loss(**arguments)
     x, y = rng.normal(size=(12, 2)), targets(kind, outputs, rng)
     weight = rng.uniform(0.5, 2, 12)
     model = network(outputs=outputs)
+    start = model.get_weights()
     gradient, matrix = gauss_newton_by_tapes(
         model, x, lambda o: loss(y, o, weight)
     )
-    step, expected = step_and_expectation(
-        model, loss, x, y, gradient, matrix, weight, solver=solver
-    )
-    np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-10)
+    for solver in ("cholesky", "qr", "dual"):
+        model.set_weights(start)
+        step, expected = step_and_expectation(
+            model, loss, x, y, gradient, matrix, weight, solver=solver
+        )
+        np.testing.assert_allclose(step, expected, 1e-6, 1e-10, err_msg=solver)
 
 
 @pytest.mark.parametrize("name", ["binary", "categorical", "sparse"])
