@@ -13,23 +13,26 @@ from tests.optimizers.least_squares.helpers import fit, flat_weights, network
 def gauss_newton_by_tapes(model, x, loss_of_outputs):
     """`(gradient, JᵀH_L J)` of a batch from dense nested tapes."""
     variables = [v.value for v in model.trainable_variables]
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         outputs = model(x)
     jacobian = np.concatenate(
         [
             np.reshape(j, (tf.size(outputs).numpy(), -1))
-            for j in tape.jacobian(outputs, variables)
+            # To vectorize so few rows takes longer than to compute them.
+            for j in tape.jacobian(
+                outputs, variables, experimental_use_pfor=False
+            )
         ],
         axis=1,
     )
     outputs = tf.constant(outputs)
-    with tf.GradientTape() as outer:
+    with tf.GradientTape(persistent=True) as outer:
         outer.watch(outputs)
         with tf.GradientTape() as inner:
             inner.watch(outputs)
             loss = loss_of_outputs(outputs)
         gradient = inner.gradient(loss, outputs)
-    hessian = outer.jacobian(gradient, outputs)
+    hessian = outer.jacobian(gradient, outputs, experimental_use_pfor=False)
     size = len(jacobian)
     hessian = np.reshape(hessian, (size, size))
     return jacobian.T @ np.ravel(gradient), jacobian.T @ hessian @ jacobian
