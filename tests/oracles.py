@@ -20,9 +20,22 @@ def flat(tensors):
     )
 
 
+# Rows beyond which a graph is sooner traced than they are computed eagerly.
+_FEW_ROWS = 200
+
+
 def dense_hessian(loss_fn, variables):
     """∂²L/∂w² over all variables, row by row by `tape.jacobian`."""
     sources = values_of(variables)
+    size = sum(s.shape.num_elements() for s in sources)
+    rows = _hessian_rows
+    if size > _FEW_ROWS:
+        rows = tf.function(_hessian_rows, autograph=False)
+    blocks = rows(loss_fn, sources)
+    return np.concatenate([np.reshape(b, (size, -1)) for b in blocks], 1)
+
+
+def _hessian_rows(loss_fn, sources):
     with tf.GradientTape(persistent=True) as outer:
         with tf.GradientTape() as inner:
             loss = loss_fn()
@@ -36,10 +49,7 @@ def dense_hessian(loss_fn, variables):
         experimental_use_pfor=False,
         unconnected_gradients="zero",
     )
-    size = gradients.shape[0]
-    return np.concatenate(
-        [np.reshape(tf.convert_to_tensor(b), (size, -1)) for b in blocks], 1
-    )
+    return [tf.convert_to_tensor(block) for block in blocks]
 
 
 def difference_product(loss_fn, variables, vectors, step=1e-3):

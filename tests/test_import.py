@@ -1,10 +1,12 @@
 """What happens at `import keras_curvature`."""
 
+import importlib
 import os
 import pathlib
 import subprocess
 import sys
 
+import keras
 import pytest
 
 import keras_curvature
@@ -12,38 +14,34 @@ import keras_curvature
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def run(code):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_another_keras_backend_is_refused_with_what_to_set():
+def test_another_keras_backend_is_refused_with_what_to_set(monkeypatch):
     # Keras's own backends other than TensorFlow need JAX or PyTorch installed,
     # so its answer to the question is replaced instead.
-    result = run(
-        "import keras; keras.config.backend = lambda: 'jax'; "
-        "import keras_curvature"
-    )
-    assert result.returncode != 0
-    error = result.stderr.strip().splitlines()[-1]
-    assert error.startswith("ImportError: keras_curvature needs the TensorFlow")
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    monkeypatch.delitem(sys.modules, "keras_curvature")
+    with pytest.raises(ImportError) as refusal:
+        importlib.import_module("keras_curvature")
+    error = str(refusal.value)
+    assert error.startswith("keras_curvature needs the TensorFlow")
     assert "Received: keras.config.backend() == 'jax'" in error
     assert 'KERAS_BACKEND to "tensorflow"' in error
 
 
 def test_importing_computes_nothing():
     # A program must still be able to configure its devices afterwards.
-    result = run(
+    code = (
         "import keras_curvature, tensorflow as tf; "
         "tf.config.set_logical_device_configuration("
         "tf.config.list_physical_devices('CPU')[0], "
         "[tf.config.LogicalDeviceConfiguration()] * 2); "
         "print(len(tf.config.list_logical_devices('CPU')))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.stdout.strip() == "2", result.stderr
 

@@ -33,7 +33,7 @@ def thin_qr(columns):
     return ThinQR(tf.cast(q, columns.dtype), second @ first)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _cholesky_qr(columns):
     gram = tf.matmul(columns, columns, transpose_a=True)
     identity = tf.eye(tf.shape(gram)[0], dtype=gram.dtype)

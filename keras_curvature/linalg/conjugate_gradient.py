@@ -197,7 +197,7 @@ def _round(apply, x, r, precondition, targets, may_go_on):
     return x
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _move(x, r, d, product, rz, curvature, is_open):
     alpha = tf.where(is_open, tf.math.divide_no_nan(rz, curvature), 0)
     return x + alpha * d, r - alpha * product

@@ -99,6 +99,8 @@ def trained(monitors, make_optimizer, **options):
     # XLA takes ten seconds for the random numbers alone.
     model = noisy(0.0 if "jit_compile" in options else 0.5)
     model.compile(make_optimizer(), "mse", **options)
+    # Keras traces a step twice that creates the state of its optimizer.
+    model.optimizer.build(model.trainable_variables)
     x = np.random.default_rng(0).normal(size=(SAMPLES, 2)).astype("float32")
     model.fit(
         x,

@@ -1,10 +1,13 @@
 """Small problems that the optimizer tests share."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 import keras_curvature
+from keras_curvature.optimizers import SecondOrderGradient
 
 RNG = np.random.default_rng(3)
 X, Y = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 1))
@@ -54,6 +57,18 @@ def weights(model):
 def weights_after(optimizer, model_class=keras.Sequential, epochs=2, **options):
     """All weights after training, as one vector."""
     return weights(trained(optimizer, model_class, epochs, **options))
+
+
+@functools.cache
+def second_order_adam(update_period=1):
+    """The weights that other ways of two epochs are held against.
+
+    In float64, and trained once in a process.
+    """
+    assert keras.config.floatx() == "float64"
+    return weights_after(
+        SecondOrderGradient("adam", update_period=update_period)
+    )
 
 
 class Quadratic(keras.Model):

@@ -34,7 +34,8 @@ def train(make_optimizer, strategy):
         model.optimizer.build(model.trainable_variables)
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(6).repeat(5)
     step = tf.function(
-        lambda batch: strategy.run(model.train_step, args=(batch,))
+        lambda batch: strategy.run(model.train_step, args=(batch,)),
+        autograph=False,
     )
     for batch in strategy.experimental_distribute_dataset(dataset):
         step(batch)

@@ -20,9 +20,11 @@ from tests.optimizers.evaluations.networks import (
     ERRORS,
     PoissonResidual,
     curve,
+    fit_in_one_epoch,
     full_batch_fit,
     loss_at,
     network,
+    plain_path,
     trained,
     weights_of,
 )
@@ -71,21 +73,19 @@ def test_finds_the_closed_form_of_ridge_regression(float64, rng):
     ids=str,
 )
 def test_takes_the_same_path_however_it_is_run(float64, settings):
-    plain = trained(LBFGS(), 30, jit_compile=False)
     other = trained(LBFGS(), 30, **settings)
     np.testing.assert_allclose(
-        weights_of(other), weights_of(plain), rtol=1e-7, atol=1e-9
+        weights_of(other), plain_path(LBFGS, 30), rtol=1e-7, atol=1e-9
     )
 
 
 def test_takes_the_same_path_on_two_replicas(float64, mirrored_strategy):
-    alone = trained(LBFGS(), 20, jit_compile=False)
     with mirrored_strategy.scope():
         model = network()
         model.compile(LBFGS(), loss="mse", jit_compile=False)
-    full_batch_fit(model, 20)
+    fit_in_one_epoch(model, 20)
     np.testing.assert_allclose(
-        weights_of(model), weights_of(alone), rtol=1e-7, atol=1e-9
+        weights_of(model), plain_path(LBFGS, 20), rtol=1e-7, atol=1e-9
     )
 
 
@@ -94,13 +94,12 @@ def test_trains_in_float32_on_two_replicas(mirrored_strategy):
     with mirrored_strategy.scope():
         model = network()
         model.compile(LBFGS(), loss="mse", jit_compile=False)
-    full_batch_fit(model, 10)
+    fit_in_one_epoch(model, 10)
     # Ten steps multiply rounding.
     assert loss_at(model) == pytest.approx(loss_at(alone), rel=1e-3)
 
 
 def test_accumulated_batches_are_one_evaluation(float64):
-    whole = trained(LBFGS(), 20)
     model = network()
     optimizer = LBFGS(gradient_accumulation_steps=4)
     model.compile(optimizer, loss="mse", jit_compile=False)
@@ -108,14 +107,14 @@ def test_accumulated_batches_are_one_evaluation(float64):
     assert optimizer.progress["evaluations"] == 20
     assert int(optimizer.iterations) == 20
     np.testing.assert_allclose(
-        weights_of(model), weights_of(whole), rtol=1e-7, atol=1e-9
+        weights_of(model), plain_path(LBFGS, 20), rtol=1e-7, atol=1e-9
     )
 
 
 def test_a_scaled_loss_gives_the_same_path(float64):
-    plain = trained(LBFGS(), 20)
     scaled = trained(LBFGS(loss_scale_factor=1024.0), 20)
-    np.testing.assert_allclose(weights_of(scaled), weights_of(plain), 1e-7)
+    plain = plain_path(LBFGS, 20)
+    np.testing.assert_allclose(weights_of(scaled), plain, 1e-7)
 
 
 def test_fit_leaves_the_best_accepted_point(float64):
@@ -133,11 +132,10 @@ def test_fit_leaves_the_best_accepted_point(float64):
 
 
 def test_a_second_fit_goes_on_with_the_first(float64):
-    whole = trained(LBFGS(), 25)
     parts = trained(LBFGS(), 12)
     # One evaluation is spent on the accepted point.
     full_batch_fit(parts, 14)
-    np.testing.assert_array_equal(weights_of(parts), weights_of(whole))
+    np.testing.assert_array_equal(weights_of(parts), plain_path(LBFGS, 25))
 
 
 def test_a_fit_of_one_evaluation_is_warned_of(float64):
@@ -271,7 +269,7 @@ def test_stops_at_the_precision_of_float32():
     y = 2 * x + np.random.default_rng(0).normal(size=x.shape)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     optimizer = LBFGS(gradient_tolerance=0.0)
-    trained(optimizer, 150, model, (x, y))
+    trained(optimizer, 60, model, (x, y))
     assert optimizer.stop_reason is StopReason.PRECISION
     design = np.hstack([x, np.ones_like(x)]).astype("float64")
     expected = np.linalg.lstsq(design, y, rcond=None)[0].ravel()
@@ -398,13 +396,12 @@ def test_progress_is_in_the_history_and_ends_fit(float64, tmp_path):
 
 
 def test_progress_does_not_change_the_path(float64):
-    plain = trained(LBFGS(), 20)
     model = network()
     model.compile(LBFGS(), loss="mse", jit_compile=False)
     full_batch_fit(model, 12, callbacks=[SolverProgress()])
     # One evaluation is spent on the accepted point.
     full_batch_fit(model, 9, callbacks=[SolverProgress()])
-    np.testing.assert_array_equal(weights_of(model), weights_of(plain))
+    np.testing.assert_array_equal(weights_of(model), plain_path(LBFGS, 20))
 
 
 def test_progress_needs_a_solver():

@@ -22,6 +22,7 @@ from tests.optimizers.evaluations.networks import (
     PoissonResidual,
     full_batch_fit,
     network,
+    plain_path,
     trained,
     weights_of,
 )
@@ -80,17 +81,17 @@ def test_one_step_solves_a_quadratic(float64, rng):
     "settings", [{"jit_compile": True}, {"steps_per_execution": 3}], ids=str
 )
 def test_takes_the_same_path_however_it_is_run(float64, settings):
-    plain = trained(NewtonCG(), 12, jit_compile=False)
     other = trained(NewtonCG(), 12, **settings)
-    np.testing.assert_allclose(weights_of(other), weights_of(plain), 1e-6)
+    plain = plain_path(NewtonCG, 12)
+    np.testing.assert_allclose(weights_of(other), plain, 1e-6)
 
 
 def test_takes_the_same_path_eagerly_under_nested_tapes(float64):
-    plain = trained(NewtonCG(), 8, jit_compile=False)
     model = keras_curvature.Sequential.from_config(network().get_config())
     model.set_weights(network().get_weights())
     trained(NewtonCG(), 8, model, run_eagerly=True)
-    np.testing.assert_allclose(weights_of(model), weights_of(plain), 1e-6)
+    plain = plain_path(NewtonCG, 8)
+    np.testing.assert_allclose(weights_of(model), plain, 1e-6)
 
 
 def test_a_plain_model_cannot_run_eagerly():
@@ -143,17 +144,16 @@ def test_the_preconditioner_saves_products(float64):
 
 
 def test_a_scaled_loss_gives_the_same_path(float64):
-    plain = trained(NewtonCG(), 10)
     scaled = trained(NewtonCG(loss_scale_factor=1024.0), 10)
-    np.testing.assert_allclose(weights_of(scaled), weights_of(plain), 1e-7)
+    plain = plain_path(NewtonCG, 10)
+    np.testing.assert_allclose(weights_of(scaled), plain, 1e-7)
 
 
 def test_a_second_fit_goes_on_with_the_first(float64):
-    whole = trained(NewtonCG(), 12)
     parts = trained(NewtonCG(), 6)
     # One evaluation is spent on the accepted point.
     full_batch_fit(parts, 7)
-    np.testing.assert_array_equal(weights_of(parts), weights_of(whole))
+    np.testing.assert_array_equal(weights_of(parts), plain_path(NewtonCG, 12))
 
 
 def test_a_saved_run_is_resumed_to_the_last_bit(float64, tmp_path):

@@ -19,6 +19,7 @@ from tests.optimizers.helpers import (
     fit,
     fit_quadratic,
     network,
+    second_order_adam,
     weights,
     weights_after,
 )
@@ -242,7 +243,7 @@ def test_a_train_step_of_ones_own_trains_alike(model_class, float64):
     model = model_class()
     model.compile(SecondOrderGradient("adam"))
     fit(model, 2)
-    expected = weights_after(SecondOrderGradient("adam"))
+    expected = second_order_adam()
     assert_allclose(weights(model), expected, atol=ROUNDING)
 
 
@@ -265,7 +266,7 @@ def test_a_loop_of_ones_own_trains_alike(way, float64):
     for start in [*range(0, 24, 6)] * 2:
         batch = slice(start, start + 6)
         step(tf.constant(X[batch]), tf.constant(Y[batch]))
-    expected = weights_after(SecondOrderGradient("adam", update_period=3))
+    expected = second_order_adam(update_period=3)
     assert_allclose(weights(model), expected, atol=ROUNDING)
 
 
@@ -284,7 +285,7 @@ def test_steps_in_a_while_loop_on_the_device_train_alike(float64):
             optimizer.apply(tape.gradient(loss, variables), variables)
 
     train(tf.constant(X), tf.constant(Y))
-    expected = weights_after(SecondOrderGradient("adam"))
+    expected = second_order_adam()
     assert_allclose(weights(model), expected, atol=ROUNDING)
 
 
@@ -305,7 +306,7 @@ def test_gradients_may_come_from_a_function_of_their_own(float64):
     for start in [*range(0, 24, 6)] * 2:
         batch = slice(start, start + 6)
         step(tf.constant(X[batch]), tf.constant(Y[batch]))
-    expected = weights_after(SecondOrderGradient("adam"))
+    expected = second_order_adam()
     assert_allclose(weights(model), expected, atol=ROUNDING)
 
 

@@ -58,9 +58,7 @@ def test_an_exact_line_search_ends_on_a_quadratic_after_n_steps(
 def test_it_fits_a_network_further_than_bfgs_and_resumes_from_a_file(
     float64, tmp_path
 ):
-    whole = trained(SelfScaledBroyden(), 60)
     plain = trained(SelfScaledBroyden("bfgs"), 60)
-    assert loss_at(whole) < loss_at(plain) / 10 < 1e-3
     half = trained(SelfScaledBroyden(), 30)
     half.save(tmp_path / "half.keras")
     loaded = keras.models.load_model(tmp_path / "half.keras")
@@ -69,7 +67,7 @@ def test_it_fits_a_network_further_than_bfgs_and_resumes_from_a_file(
         full_batch_fit(model, 30)
     # H is what it was: the path goes on.
     np.testing.assert_array_equal(weights_of(loaded), weights_of(half))
-    assert loss_at(loaded) < loss_at(plain) / 10
+    assert loss_at(loaded) < loss_at(plain) / 10 < 1e-3
 
 
 @pytest.mark.parametrize("update", UPDATES)

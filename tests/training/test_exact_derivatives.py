@@ -383,6 +383,8 @@ def trained(sequential, context, **options):
     keras.utils.set_random_seed(2)
     model = sequential(several_layers())
     model.compile("adam", "categorical_crossentropy", **options)
+    # Keras traces a step twice that creates the state of its optimizer.
+    model.optimizer.build(model.trainable_variables)
     rng = np.random.default_rng(0)
     images = rng.normal(size=(12, 4, 4, 2)).astype("float32")
     labels = np.eye(3, dtype="float32")[rng.integers(0, 3, 12)]

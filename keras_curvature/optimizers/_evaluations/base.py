@@ -130,6 +130,9 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
 
     # One step of `fit`
 
+    # Calls nothing of the user's. In a loop of one's own AutoGraph would
+    # convert all that follows, which takes longer than to trace it.
+    @tf.autograph.experimental.do_not_convert
     def apply(
         self, grads: Sequence[Any], trainable_variables: Variables | None = None
     ) -> None:
@@ -196,7 +199,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         if not tf.executing_eagerly() or evaluation.curvature is not None:
             return self._step(state, evaluation)
         if self._compiled is None:
-            self._compiled = tf.function(self._step)
+            self._compiled = tf.function(self._step, autograph=False)
         return self._compiled(state, evaluation)
 
     _compiled = None

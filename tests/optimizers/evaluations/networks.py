@@ -1,5 +1,7 @@
 """Small networks, and curves for them to fit, that these tests share."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -43,6 +45,30 @@ def trained(optimizer, epochs, model=None, data=None, **settings):
     return model
 
 
+@functools.cache
+def _plain(optimizer):
+    """A compiled network in float64, and the state that it begins with."""
+    assert keras.config.floatx() == "float64"
+    model = network()
+    model.compile(optimizer(), loss="mse", jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    return model, [(v, v.numpy()) for v in variables]
+
+
+@functools.cache
+def plain_path(optimizer, epochs):
+    """The weights that `trained` leads to, of a model that is traced once.
+
+    What others are held against, which need a trace of their own.
+    """
+    model, start = _plain(optimizer)
+    for variable, value in start:
+        variable.assign(value)
+    full_batch_fit(model, epochs)
+    return weights_of(model)
+
+
 def full_batch_fit(model, epochs, data=None, **settings):
     """Each epoch a step; Keras needs longer than that to begin on arrays."""
     x, y = data or curve()
@@ -52,6 +78,12 @@ def full_batch_fit(model, epochs, data=None, **settings):
     else:
         data = (tf.data.Dataset.from_tensors((x, y)),)
     return model.fit(*data, epochs=epochs, verbose=0, **settings)
+
+
+def fit_in_one_epoch(model, steps):
+    """On replicas Keras needs a quarter of a second to begin an epoch."""
+    data = tf.data.Dataset.from_tensors(curve()).repeat()
+    model.fit(data, steps_per_epoch=steps, verbose=0)
 
 
 def weights_of(model):

@@ -1,5 +1,7 @@
 """What goes wrong around LBFGS and NewtonCG is said, and by whom."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from tests.optimizers.evaluations.networks import (
 SOLVERS = [LBFGS, SelfScaledBroyden, NewtonCG]
 
 
+@functools.cache
 def path(solver, scale, steps=14, **settings):
     """The trial points of Rosenbrock's function in other units."""
     problem = Problem(
