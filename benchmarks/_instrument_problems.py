@@ -1,93 +1,47 @@
 """Fits as instruments give them: data drawn from a known curve, with noise.
 
-Each is `(curve, x, y, sigma, start)`; `curve(x, b)` is in TensorFlow.
+Each is `(curve, x, y, sigma, start)`.
 """
 
 import numpy as np
 import tensorflow as tf
+from _instrument_curves import (
+    arrhenius,
+    cavity,
+    chirp,
+    damped_oscillation,
+    diode,
+    dose_response,
+    double_peak,
+    exponentials,
+    fano,
+    hill,
+    melting,
+    michaelis_menten,
+    muon_spectrum,
+    power_law,
+    pseudo_voigt,
+    skewed_peak,
+    three_peaks,
+    tube_peaks,
+    two_decays,
+    two_sites,
+)
 
-exp, cos, sin = tf.exp, tf.cos, tf.sin
 ROOM = np.linspace(0, 20, 300)
 TIMES = np.linspace(0.01, 10, 500)
 NEAR_ONE = 1 + np.linspace(-2e-4, 2e-4, 400)
 LIGHT = np.linspace(-1e9, 1e9, 300)
+WARM = np.linspace(300, 1200, 80)
 
 
-def gaussian(x, height, center, width):
-    return height * exp(-(((x - center) / width) ** 2) / 2)
+def part(share):
+    """Noise that is this part of each value."""
+    return lambda y: share * np.abs(y)
 
 
-def lorentzian(x, height, center, width):
-    return height / (1 + ((x - center) / width) ** 2)
-
-
-def muon_spectrum(x, b):
-    """Decays with two rotating and one relaxing part of the asymmetry."""
-    n, life, a1, r1, w1, p1, a2, s2, w2, p2, a3, r3, background = b
-    asymmetry = (
-        a1 * exp(-r1 * x) * cos(w1 * x + p1)
-        + a2 * exp(-((s2 * x) ** 2) / 2) * cos(w2 * x + p2)
-        + a3 * exp(-r3 * x)
-    )
-    return n * exp(-x / life) * (1 + asymmetry) + background
-
-
-def tube_peaks(x, b):
-    return gaussian(x, *b[:3]) + gaussian(x, *b[3:6]) + b[6] + b[7] * x
-
-
-def double_peak(x, b):
-    return lorentzian(x, *b[:3]) + lorentzian(x, *b[3:6]) + b[6]
-
-
-def pseudo_voigt(x, b):
-    total = b[8] + b[9] * x
-    for height, center, width, share in (b[:4], b[4:8]):
-        total += share * lorentzian(x, height, center, width)
-        total += (1 - share) * gaussian(x, height, center, width)
-    return total
-
-
-def exponentials(x, b):
-    return sum(b[i] * exp(-b[i + 1] * x) for i in (0, 2, 4))
-
-
-def dose_response(x, b):
-    return b[3] + (b[0] - b[3]) / (1 + (x / b[2]) ** b[1])
-
-
-def fano(x, b):
-    detuning = 2 * (x - b[2]) / b[3]
-    return b[0] * (b[1] + detuning) ** 2 / (1 + detuning**2) + b[4]
-
-
-def chirp(x, b):
-    return b[0] * exp(-b[1] * x) * sin(b[2] * x + b[3] * x**2 + b[4])
-
-
-def arrhenius(x, b):
-    return b[0] * exp(-b[1] / x) + b[2] * exp(-b[3] / x)
-
-
-def melting(x, b):
-    ratio = exp(b[4] * (1 / b[5] - 1 / x))
-    return (b[0] + b[1] * x + (b[2] + b[3] * x) * ratio) / (1 + ratio)
-
-
-def power_law(x, b):
-    return b[0] * (x - b[2]) ** b[1] + b[3]
-
-
-def skewed_peak(x, b):
-    """A normal distribution with an exponential tail."""
-    area, center, width, rate, background = b
-    before = rate / 2 * (2 * center + rate * width**2 - 2 * x)
-    argument = (center + rate * width**2 - x) / (np.sqrt(2) * width)
-    tail = exp(before) * tf.math.erfc(argument)
-    return area * rate / 2 * tail + background
-
-
-# {name: (curve, x, true b, first b, noise)}; counts without a noise.
+# {name: (curve, x, true b, first b, noise)}; counts without a noise, which is a
+# number or a function of the values.
 SPECTRUM = [1000, 2.197, 0.2, 0.1, 5.5, 0.3, 0.1, 0.4, 2.1, -0.4, 0.05, 1.2, 3]
 PEAKS = [50, 7, 0.8, 30, 12, 1.2, 5, 0.1]
 _PROBLEMS = {
@@ -177,7 +131,7 @@ _PROBLEMS = {
     ),
     "two Arrhenius terms": (
         arrhenius,
-        np.linspace(300, 1200, 80),
+        WARM,
         [1e6, 9000, 50, 2000],
         [5e5, 8000, 100, 2500],
         1.0,
@@ -203,6 +157,69 @@ _PROBLEMS = {
         [80, 7, 1, 1.5, 0],
         0.5,
     ),
+    "Arrhenius over decades": (
+        arrhenius,
+        WARM,
+        [1e8, 12000, 50, 2000],
+        [1e7, 10000, 100, 3000],
+        part(0.03),
+    ),
+    "two decays of counts": (
+        two_decays,
+        np.linspace(0, 50, 250),
+        [1000, 3, 600, 8, 5],
+        [500, 2, 500, 15, 1],
+        None,
+    ),
+    "Langmuir, two sites": (
+        two_sites,
+        np.geomspace(1e-3, 1e3, 50),
+        [3, 10, 4, 0.05],
+        [2, 1, 2, 0.1],
+        0.02,
+    ),
+    "Hill, nanomolar": (
+        hill,
+        np.geomspace(1e-10, 1e-5, 25),
+        [100, 3e-8, 1.4, 5],
+        [80, 1e-7, 1, 0],
+        2.0,
+    ),
+    "diode over decades": (
+        diode,
+        np.linspace(0.05, 0.6, 45),
+        [1e-12, 1.1, 1e9],
+        [1e-10, 1.5, 1e8],
+        part(0.03),
+    ),
+    "Michaelis-Menten": (
+        michaelis_menten,
+        np.geomspace(1e-6, 1e-3, 20),
+        [3e-7, 5e-5],
+        [1e-6, 1e-3],
+        5e-9,
+    ),
+    "damped oscillation, kHz": (
+        damped_oscillation,
+        np.linspace(0, 5e-3, 400),
+        [0.5, 1.5e-3, 2000, 1, 0.01],
+        [0.4, 1e-3, 2050, 0, 0],
+        0.01,
+    ),
+    "three peaks on a slope": (
+        three_peaks,
+        np.linspace(0, 100, 300),
+        [80, 35, 6, 50, 50, 5, 30, 63, 7, 20, 0.3],
+        [60, 30, 5, 60, 50, 5, 60, 70, 5, 10, 0],
+        None,
+    ),
+    "cavity, 6 GHz": (
+        cavity,
+        6e9 + np.linspace(-5e6, 5e6, 401),
+        [1, 0.8, 6.0004e9, 8000],
+        [0.9, 0.5, 6e9, 4000],
+        0.01,
+    ),
 }
 
 
@@ -215,8 +232,8 @@ def made(name, seed=0):
         y = random.poisson(np.maximum(y, 0)).astype("float64")
         sigma = np.sqrt(np.maximum(y, 1))
     else:
-        y = y + noise * random.normal(size=y.shape)
-        sigma = np.full_like(y, noise)
+        sigma = noise(y) if callable(noise) else np.full_like(y, noise)
+        y = y + sigma * random.normal(size=y.shape)
     return curve, x, y, sigma, np.array(start, "float64")
 
 

@@ -12,11 +12,11 @@ import time
 import numpy as np
 
 
-def torch_step(weights):
+def torch_step(weights, threads):
     import torch
     import torch_levenberg_marquardt as tlm
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
     model = torch.nn.Sequential(
         torch.nn.Linear(1, 20), torch.nn.Tanh(), torch.nn.Linear(20, 1)
     )
@@ -36,11 +36,12 @@ def torch_step(weights):
     return step, loss, torch.tensor
 
 
-def tensorflow_step(weights):
+def tensorflow_step(weights, threads):
     import keras
     import tensorflow as tf
     import tf_levenberg_marquardt as tflm
 
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
     model = keras.Sequential(
         [
             keras.Input((1,)),
@@ -67,20 +68,21 @@ def tensorflow_step(weights):
 def main():
     # A line for each failed factorization, otherwise.
     logging.disable()
-    peer, path = sys.argv[1:]
+    peer, path, clock = sys.argv[1:]
+    now = getattr(time, clock)
     with np.load(path) as data:
         x, y, order = data["x"], data["y"], data["order"]
         weights = [data[f"weight_{i}"] for i in range(4)]
     make = {"torch": torch_step, "tensorflow": tensorflow_step}[peer]
-    step, loss, tensor = make(weights)
+    step, loss, tensor = make(weights, 1 if clock == "process_time" else 2)
     for line in sys.stdin:
         batches = [
             (tensor(x[part]), tensor(y[part])) for part in order[int(line)]
         ]
-        began = time.perf_counter()
+        began = now()
         for batch in batches:
             step(*batch)
-        seconds = time.perf_counter() - began
+        seconds = now() - began
         print(seconds, loss(tensor(x), tensor(y)), flush=True)
 
 

@@ -8,7 +8,8 @@ their own, on the same weights and batches, an epoch of each in turn:
 
 with PYTHON that has torch-levenberg-marquardt or tf-levenberg-marquardt.
 With --sizes instead: a step beside one gradient at 61, 1,026 and 5,000
-weights, and the peak memory of each size.
+weights, and the peak memory of each size. With --cpu-time: seconds of the
+processor, one thread each, for a busy machine.
 """
 
 import argparse
@@ -69,7 +70,8 @@ def compiled_step(model, batch_size, jit, **options):
 class Ours:
     """Epochs of this package, as the peers' child processes run theirs."""
 
-    def __init__(self, weights, x, y, order, jit, **options):
+    def __init__(self, weights, x, y, order, jit, clock, **options):
+        self.clock = clock
         self.model = network(20)
         self.model.set_weights(weights)
         self.x, self.y, self.order = x, y, order
@@ -82,20 +84,20 @@ class Ours:
             (tf.constant(self.x[part]), tf.constant(self.y[part]))
             for part in self.order[index]
         ]
-        began = time.perf_counter()
+        began = self.clock()
         for batch in batches:
             self.step(*batch)
-        seconds = time.perf_counter() - began
+        seconds = self.clock() - began
         outputs = self.model(self.x)
         self.loss = float(tf.reduce_mean((outputs - self.y) ** 2))
         return seconds
 
 
 class Peer:
-    def __init__(self, python, name, path):
+    def __init__(self, python, name, path, clock):
         script = ROOT / "benchmarks" / "_peer_levenberg_marquardt.py"
         self.process = subprocess.Popen(
-            [python, script, name, path],
+            [python, script, name, path, clock.__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -112,6 +114,11 @@ class Peer:
 def compare(options):
     """Step time and final loss beside the peers, on the same batches."""
     x, y = sinc()
+    clock = time.perf_counter
+    if options.cpu_time:
+        clock = time.process_time
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     for seed in range(options.seeds):
         keras.utils.set_random_seed(seed)
         weights = network(20).get_weights()
@@ -123,14 +130,14 @@ def compare(options):
             path = pathlib.Path(folder, "start.npz")
             named = {f"weight_{i}": w for i, w in enumerate(weights)}
             np.savez(path, x=x, y=y, order=order, **named)
-            start = (weights, x, y, order, options.jit)
+            start = (weights, x, y, order, options.jit, clock)
             runs = {
                 "ours": Ours(*start),
-                "ours, accelerated": Ours(*start, geodesic_acceleration=True),
+                "ours, straight": Ours(*start, geodesic_acceleration=False),
             }
             for name in ("torch", "tensorflow"):
                 if python := getattr(options, name):
-                    runs[name] = Peer(python, name, path)
+                    runs[name] = Peer(python, name, path, clock)
             report(runs, options, seed)
 
 
@@ -154,10 +161,16 @@ def report(runs, options, seed):
             milliseconds=1e3 * float(np.median(later)),
         )
         if isinstance(run, Peer):
-            ours = [s / steps for s in seconds["ours"][2:]]
-            print_ratio("sinc step, peer to ours", later, ours, peer=name)
             for mine in runs:
                 if isinstance(runs[mine], Ours):
+                    ours = [s / steps for s in seconds[mine][2:]]
+                    print_ratio(
+                        "sinc step, ours to the peer's",
+                        ours,
+                        later,
+                        optimizer=mine,
+                        peer=name,
+                    )
                     report_time_to_loss(mine, name, seconds, losses)
 
 
@@ -224,6 +237,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jit", action="store_true")
+    parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument(
         "--sizes",
         type=int,

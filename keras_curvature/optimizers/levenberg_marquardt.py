@@ -72,8 +72,10 @@ class LevenbergMarquardt(LeastSquaresSolver):
         a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
 
     with y″ the second derivative of the outputs y along d. A step with
-    ‖D·a‖ > 0.5·‖D·d‖ (0.75 from 17 weights) is not taken, and the radius does
-    not grow to where the next one would not be, as ‖D·a‖ goes with ‖D·d‖².
+    ‖D·a‖ > 0.75·‖D·d‖ is not taken; up to 16 weights, one above 0.5 only if
+    the loss falls as predicted, by a gain ratio of 0.75 to 1.25. The radius
+    does not grow to where this would meet the next one, as ‖D·a‖ goes with
+    ‖D·d‖².
     Fits take about half as many steps; on networks the loss is often lower by
     orders of magnitude after as many. The model is differentiated three times
     more for each trial and needs exact second derivatives. By default

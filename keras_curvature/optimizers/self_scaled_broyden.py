@@ -31,9 +31,11 @@ class SelfScaledBroyden(LineSearchSolver):
         H₊ = (H − H y yᵀH / yᵀHy + φ v vᵀ) / τ + s sᵀ / yᵀs
         v = √(yᵀHy)·(s / yᵀs − H y / yᵀHy)
 
-    The first H is the identity, as in the papers, so that the path depends on
-    the units of the loss, unlike that of `LBFGS`: give it a loss whose
-    gradient is neither huge nor tiny beside the weights.
+    The first H is γI with γ = yᵀs / yᵀy of the first pair, so that the path
+    does not depend on the units of the loss. The papers begin with I: where
+    the gradient is much larger than the weights are apart, as under a
+    differential operator, H then takes hundreds of steps to become as small as
+    it has to be, since no τ of theirs makes it smaller.
 
     For small networks whose loss is to fall by many orders of magnitude, such
     as physics-informed ones in float64, where `LBFGS` stalls because it knows
@@ -54,6 +56,8 @@ class SelfScaledBroyden(LineSearchSolver):
             the papers' methods the most accurate); `"ssbfgs"`, φ = 1 and
             τ = min(1, yᵀs / sᵀH⁻¹s); `"bfgs"`, φ = τ = 1. Defaults to
             `"ssbroyden"`.
+        initial_inverse: The first H: `"scaled"`, γI; `"identity"`, as in the
+            papers. Defaults to `"scaled"`.
         sufficient_decrease: Float in [0, 0.5), μ of the Wolfe conditions.
             Defaults to `1e-4`.
         wolfe_curvature: Float in [sufficient_decrease, 1), η of the Wolfe
@@ -106,6 +110,7 @@ class SelfScaledBroyden(LineSearchSolver):
         Urbán, Stefanou, Pons, 2025, "Unveiling the optimization process of
         physics informed neural networks", Journal of Computational Physics
         523, arXiv 2405.04230, equations 9 to 23.
+        Nocedal and Wright, 2006, "Numerical Optimization", equation 6.20 (γ).
         Kiyani et al., 2025, "Optimizing the optimizer for physics-informed
         neural networks and Kolmogorov-Arnold networks", arXiv 2501.16371.
     """
@@ -114,6 +119,7 @@ class SelfScaledBroyden(LineSearchSolver):
         self,
         update: Literal["ssbroyden", "ssbfgs", "bfgs"] = "ssbroyden",
         *,
+        initial_inverse: Literal["scaled", "identity"] = "scaled",
         sufficient_decrease: float = 1e-4,
         wolfe_curvature: float = 0.9,
         line_search_evaluations: int = 20,
@@ -133,7 +139,12 @@ class SelfScaledBroyden(LineSearchSolver):
             options=options,
         )
         self.update = checked_choice("update", update, tuple(_MEMBERS))
-        self.quasi_newton = DenseInverse(_MEMBERS[update])
+        self.initial_inverse = checked_choice(
+            "initial_inverse", initial_inverse, ("scaled", "identity")
+        )
+        self.quasi_newton = DenseInverse(
+            _MEMBERS[update], is_scaled=initial_inverse == "scaled"
+        )
         self.rules = Rules.checked(
             sufficient_decrease, wolfe_curvature, line_search_evaluations
         )
@@ -145,6 +156,7 @@ class SelfScaledBroyden(LineSearchSolver):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "update": self.update,
+            "initial_inverse": self.initial_inverse,
             "sufficient_decrease": self.rules.sufficient_decrease,
             "wolfe_curvature": self.rules.curvature,
             "line_search_evaluations": self.rules.evaluations,

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_curvature
 from benchmarks.classical_functions import (
@@ -12,7 +13,9 @@ from benchmarks.classical_functions import (
     scipy_minimized,
     skewed_quadratic,
 )
+from keras_curvature.linalg import broyden_family
 from keras_curvature.optimizers import SelfScaledBroyden, self_scaled_broyden
+from keras_curvature.optimizers._evaluations.dense_inverse import DenseInverse
 from tests.optimizers.evaluations.networks import (
     full_batch_fit,
     loss_at,
@@ -31,7 +34,8 @@ def test_the_minimum_of_scipys_bfgs_after_as_many_evaluations(
 ):
     problem = next(p for p in problems() if p.name == name)
     scipy = scipy_minimized(problem, "BFGS")
-    optimizer = SelfScaledBroyden(update)
+    # SciPy's begins with H = I.
+    optimizer = SelfScaledBroyden(update, initial_inverse="identity")
     model = minimized(problem, optimizer)
     assert optimizer.converged
     np.testing.assert_allclose(model.point.numpy(), scipy.point, rtol=1e-6)
@@ -53,6 +57,23 @@ def test_an_exact_line_search_ends_on_a_quadratic_after_n_steps(
     model = minimized(quadratic, optimizer)
     np.testing.assert_allclose(model.point.numpy(), 1, rtol=1e-9)
     assert size <= optimizer.progress["accepted_steps"] <= size + 1
+
+
+def test_the_first_inverse_is_scaled_by_the_first_pair(float64):
+    inverse, step, change = np.eye(2), np.array([1.0, 2]), np.array([30.0, 10])
+    state = {"inverse": tf.zeros((2, 2), "float64"), "pairs": tf.constant(0)}
+    state["pairs"] = tf.cast(state["pairs"], "int64")
+    after = DenseInverse(broyden_family.bfgs, is_scaled=True).update(
+        state,
+        *map(tf.constant, (step, change)),
+        tf.constant(1.0, "float64"),
+        tf.constant(-step),
+    )
+    curvature = step @ change
+    inverse *= curvature / (change @ change)
+    left = np.eye(2) - np.outer(step, change) / curvature
+    expected = left @ inverse @ left.T + np.outer(step, step) / curvature
+    np.testing.assert_allclose(after["inverse"], expected, rtol=1e-14)
 
 
 def test_it_fits_a_network_further_than_bfgs_and_resumes_from_a_file(
@@ -81,6 +102,7 @@ def test_float32_reaches_its_precision(update):
 def test_config_holds_every_setting():
     optimizer = SelfScaledBroyden(
         "ssbfgs",
+        initial_inverse="identity",
         sufficient_decrease=1e-3,
         wolfe_curvature=0.5,
         line_search_evaluations=7,
@@ -93,6 +115,7 @@ def test_config_holds_every_setting():
     config = optimizer.get_config()
     assert SelfScaledBroyden.from_config(config).get_config() == config
     assert config["update"] == "ssbfgs"
+    assert config["initial_inverse"] == "identity"
     assert config["wolfe_curvature"] == 0.5
     assert config["line_search_evaluations"] == 7
 
@@ -101,6 +124,7 @@ def test_config_holds_every_setting():
     "options",
     [
         {"update": "dfp"},
+        {"initial_inverse": "zero"},
         {"wolfe_curvature": 1.0},
         {"sufficient_decrease": -1.0},
         {"line_search_evaluations": 1},

@@ -16,10 +16,12 @@ class DenseInverse(QuasiNewtonDirection):
     Args:
         member: Callable that maps (b, h, n) to the scale τ and the parameter
             φ, see `keras_curvature.linalg.broyden_family`.
+        is_scaled: Bool, whether the first pair is met by H = γI, with
+            γ = yᵀs / yᵀy, and not by H = I.
     """
 
-    def __init__(self, member):
-        self.member = member
+    def __init__(self, member, is_scaled):
+        self.member, self.is_scaled = member, is_scaled
 
     def shapes(self, size, dtype):
         return {
@@ -33,9 +35,17 @@ class DenseInverse(QuasiNewtonDirection):
 
     def update(self, state, step, change, step_length, old_gradient):
         curvature = dot(step, change)
-        # H⁻¹s = −α g.
-        b = -step_length * dot(step, old_gradient) / curvature
+        first = self._first_scale(step, change, curvature)
+        is_first = state["pairs"] == 0
+        # H⁻¹s = −α g, of H = γI it is s/γ.
+        along = tf.cond(
+            is_first,
+            lambda: dot(step, step) / first,
+            lambda: -step_length * dot(step, old_gradient),
+        )
+        b = along / curvature
         h = dot(change, self._product(state, change)) / curvature
+        h *= tf.where(is_first, first, tf.ones_like(first))
         tiny = np.finfo(step.dtype.as_numpy_dtype).eps
         # As for LBFGS: otherwise H would not be positive definite, or 1/yᵀs
         # would be rounding.
@@ -51,7 +61,7 @@ class DenseInverse(QuasiNewtonDirection):
             inverse = tf.cond(
                 state["pairs"] > 0,
                 lambda: state["inverse"],
-                lambda: tf.eye(size, dtype=step.dtype),
+                lambda: first * tf.eye(size, dtype=step.dtype),
             )
             scale, parameter = self.member(b, h, size)
             after = updated_inverse(inverse, step, change, scale, parameter)
@@ -64,6 +74,12 @@ class DenseInverse(QuasiNewtonDirection):
 
     def forget(self, state):
         return {"pairs": tf.zeros_like(state["pairs"])}
+
+    def _first_scale(self, step, change, curvature):
+        """γ of the first H = γI."""
+        if not self.is_scaled:
+            return tf.ones_like(curvature)
+        return tf.math.divide_no_nan(curvature, dot(change, change))
 
     def _product(self, state, vector):
         """H v."""

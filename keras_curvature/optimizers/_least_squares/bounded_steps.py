@@ -68,21 +68,22 @@ class BoundedSteps:
         factor = factor._replace(step=factor.step + onto)
         z = self._inside(factor.step)
         predicted = self._reduction(z)
-        step, is_trusted, longest = z, True, self._dtype.max
+        step, tolerance, longest = z, self._dtype.max, self._dtype.max
         if self._acceleration is not None:
-            half, is_trusted, longest = self._acceleration(
+            half, tolerance, longest = self._acceleration(
                 _HeldFactor(factor.step, factor, is_held),
                 self._scaling,
                 predicted,
             )
             step = self._inside(z + half)
-        step, length, predicted, damping, longest = (
+        step, length, predicted, damping, tolerance, longest = (
             tf.cast(t, self._dtype)
             for t in (
                 step / self._scaling,
                 tf.norm(z),
                 predicted,
                 factor.damping,
+                tolerance,
                 longest,
             )
         )
@@ -93,7 +94,7 @@ class BoundedSteps:
             predicted=predicted,
             is_free=factor.damping <= system.least_damping,
             damping=damping,
-            is_trusted=is_trusted,
+            gain_tolerance=tolerance,
             longest=longest,
         )
 

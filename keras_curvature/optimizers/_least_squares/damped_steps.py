@@ -15,10 +15,10 @@ class DampedSteps:
         scaling: The diagonal of D, tensor of shape `(n,)`. Its float type is
             that of the steps.
         acceleration: Callable that maps `(factor, scaling, predicted)` to
-            what is added to z = D·d, whether the sum is to be trusted, and
-            the longest z that is likely to be; None to add nothing. The
-            `DampedFactor` holds z in `step`; `predicted` is the reduction of
-            the loss that z promises.
+            what is added to z = D·d, the gain tolerance of a `Proposal` with
+            the sum, and the longest z that is likely to be trusted; None to
+            add nothing. The `DampedFactor` holds z in `step`; `predicted` is
+            the reduction of the loss that z promises.
     """
 
     def __init__(self, system, scaling, acceleration=None):
@@ -41,15 +41,23 @@ class DampedSteps:
         slope = tf.reduce_sum(self._system.gradient * z)
         predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
         is_free = damping <= self._least_damping
-        length, is_trusted, longest = tf.norm(z), True, self._dtype.max
+        length = tf.norm(z)
+        tolerance = longest = self._dtype.max
         if self._acceleration is not None:
-            half, is_trusted, longest = self._acceleration(
+            half, tolerance, longest = self._acceleration(
                 factor, self._scaling, predicted
             )
             z += half
-        step, length, predicted, damping, longest = (
+        step, length, predicted, damping, tolerance, longest = (
             tf.cast(t, self._dtype)
-            for t in (z / self._scaling, length, predicted, damping, longest)
+            for t in (
+                z / self._scaling,
+                length,
+                predicted,
+                damping,
+                tolerance,
+                longest,
+            )
         )
         return Proposal(
             step=step,
@@ -58,6 +66,6 @@ class DampedSteps:
             predicted=predicted,
             is_free=is_free,
             damping=damping,
-            is_trusted=is_trusted,
+            gain_tolerance=tolerance,
             longest=longest,
         )

@@ -4,14 +4,18 @@ import tensorflow as tf
 
 from keras_curvature.autodiff import SecondDerivativeError
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
+from keras_curvature.optimizers._common.trust_region import LEAST_SQUARES
 from keras_curvature.optimizers._least_squares.scaling import FEW_WEIGHTS
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 
-# The longest acceleration, relative to the step. Where the second order is as
-# long as the first, the series is not to be trusted. Transtrum and Sethna
-# recommend 0.75. With that some first steps of curve fits, whose radius is a
-# guess, still leap into another valley: where a run ends depends on the guess.
-_LONGEST_OF_FEW, _LONGEST = 0.5, 0.75
+# The longest acceleration, relative to the step (Transtrum and Sethna): where
+# the second order is as long as the first, the series is not to be trusted.
+_LONGEST = 0.75
+# With that some first steps of curve fits, whose radius is a guess, still leap
+# into another valley. From here on a step of theirs has to show that the model
+# holds all along it, by a gain ratio as near to 1 as lets the region grow.
+_DOUBTFUL_OF_FEW = 0.5
+_AS_PREDICTED = 1 - LEAST_SQUARES.very_good
 # How near to that the next step may come. Its acceleration, relative to it, is
 # in proportion to its length while the way goes on as it did.
 _NEAREST = 0.8
@@ -61,7 +65,7 @@ def geodesic_acceleration(
         return -0.5 * factor.solve(tf.cast(term, z.dtype) / scaling)
 
     is_small = objective.weights.shape[0] <= FEW_WEIGHTS
-    limit = _LONGEST_OF_FEW if is_small else _LONGEST
+    limit = _DOUBTFUL_OF_FEW if is_small else _LONGEST
 
     def acceleration(factor, scaling, predicted):
         z = factor.step
@@ -71,19 +75,22 @@ def geodesic_acceleration(
         except SecondDerivativeError:
             if is_required:
                 raise
-            return tf.zeros_like(z), tf.constant(True), unlimited
+            return tf.zeros_like(z), unlimited, unlimited
         step, length = tf.norm(z), 2 * tf.norm(half)
         # The step alone where there is no second derivative, and where the
         # loss cannot show whether to trust it.
         rounding = tf.cast(objective.rounding, predicted.dtype)
         is_bent = tf.math.is_finite(length) & (predicted > rounding)
         half = tf.where(is_bent, half, tf.zeros_like(half))
+        # No ratio differs from 1 by −1 or less.
+        doubt = tf.where(length <= _LONGEST * step, _AS_PREDICTED, -1)
         is_trusted = ~is_bent | (length <= limit * step)
+        tolerance = tf.where(is_trusted, unlimited, tf.cast(doubt, z.dtype))
         # Apart from 0, so that it may be divided by.
         has_bend = is_bent & (length > 1e-6 * step)
         bend = tf.where(has_bend, length, tf.ones_like(length))
         longest = _NEAREST * limit * step**2 / bend
-        return half, is_trusted, tf.where(has_bend, longest, unlimited)
+        return half, tolerance, tf.where(has_bend, longest, unlimited)
 
     return acceleration
 

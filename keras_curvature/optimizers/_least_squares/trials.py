@@ -22,8 +22,10 @@ class Proposal(typing.NamedTuple):
         predicted: The reduction of the loss by the quadratic model.
         is_free: Whether the radius did not bound the step.
         damping: λ, 0 where there is none.
-        is_trusted: False vetoes the step even if the loss falls. Always True
-            where the predicted reduction is below rounding error.
+        gain_tolerance: A step whose gain ratio differs from 1 by more than
+            this is vetoed even if the loss falls, with −1 every step. The
+            largest number where the predicted reduction is below rounding
+            error.
         longest: The length up to which the next step is likely to be trusted,
             None where that is not known.
     """
@@ -34,7 +36,7 @@ class Proposal(typing.NamedTuple):
     predicted: tf.Tensor
     is_free: tf.Tensor
     damping: tf.Tensor
-    is_trusted: tf.Tensor | bool = True
+    gain_tolerance: tf.Tensor | float = np.inf
     longest: tf.Tensor | None = None
 
 
@@ -139,7 +141,8 @@ def _judge(proposal, objective, before, last):
     actual = objective.reduction(proposal.step)
     ratio = gain_ratio(actual, predicted)
     # Not to be trusted is too long, whatever the loss.
-    ratio = tf.where(proposal.is_trusted, ratio, tf.zeros_like(ratio))
+    is_trusted = tf.abs(ratio - 1) <= proposal.gain_tolerance
+    ratio = tf.where(is_trusted, ratio, tf.zeros_like(ratio))
     # False where one is NaN.
     is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
         tf.abs(actual) <= objective.rounding

@@ -47,8 +47,7 @@ def path(solver, scale, steps=14, **settings):
     return np.array(points)
 
 
-# SelfScaledBroyden, which begins with the identity, says that its path does.
-@pytest.mark.parametrize("solver", [LBFGS, NewtonCG])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
 def test_the_path_does_not_depend_on_the_units_of_the_loss(
     float64, solver, scale
