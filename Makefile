@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo    two comparisons with tables and plots, and a SavedModel"
 	@echo "make test    run the tests          (make test ARGS='-k sgd')"
-	@echo "make test-sweeps   all that Keras exports, all of NIST, the examples"
+	@echo "make test-sweeps   all exports, all options, all examples, NIST"
 	@echo "make test-fast   without the slow ones, see CONTRIBUTING.md"
 	@echo "make test-report   look at a report in Chromium, if it is installed"
 	@echo "make docs    build the site; open site/index.html"

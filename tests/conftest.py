@@ -33,15 +33,22 @@ OPTIMIZED_GRAPHS = (
     "tests/optimizers/least_squares/test_options.py",
 )
 
-# What `make test-sweeps` runs and `make test` leaves out: all that Keras and
-# TensorFlow export, all of NIST's problems, whole applications and examples.
+# What `make test-sweeps` runs and `make test` leaves out, since it goes through
+# all of something: all that Keras and TensorFlow export, every optimizer in all
+# of Keras's ways to train, all of NIST's problems, whole applications, every
+# example of the folder and of the documentation.
 SWEEPS = (
     "tests/autodiff/test_operations_table.py",
     "tests/autodiff/test_second_derivatives_models.py",
     "tests/autodiff/test_second_derivatives_table.py",
     "tests/examples/",
     "tests/layers/test_activation_accuracy.py",
+    "tests/optimizers/contract/test_data.py",
+    "tests/optimizers/contract/test_problems.py",
+    "tests/optimizers/contract/test_resuming.py",
+    "tests/optimizers/contract/test_ways.py",
     "tests/optimizers/least_squares/test_nist_strd.py",
+    "tests/test_docstrings.py",
     "tests/uncertainty/test_nist_errors.py",
 )
 
@@ -64,10 +71,6 @@ SLOW = (
     "tests/operators/kronecker/test_kronecker_factored.py",
     "tests/operators/kronecker/test_peers_matrices.py",
     "tests/operators/test_dense_matrices.py",
-    "tests/optimizers/contract/test_data.py",
-    "tests/optimizers/contract/test_problems.py",
-    "tests/optimizers/contract/test_resuming.py",
-    "tests/optimizers/contract/test_ways.py",
     "tests/optimizers/common/test_skipping.py",
     "tests/optimizers/diagonal/test_peers_paths.py",
     "tests/optimizers/evaluations/test_direction.py",
@@ -95,7 +98,6 @@ SLOW = (
     "tests/optimizers/test_strategies.py",
     "tests/report/test_command.py",
     "tests/report/test_curvature_report.py",
-    "tests/test_docstrings.py",
     "tests/test_packaging.py",
     "tests/training/test_exact_derivatives.py",
     "tests/training/test_solve.py",
