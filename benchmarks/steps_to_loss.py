@@ -27,6 +27,7 @@ import keras
 import tensorflow as tf
 from _problems import PROBLEMS
 
+import keras_curvature
 from keras_curvature.optimizers import KFAC, AdaHessian, Sophia
 
 K = keras.optimizers
@@ -56,7 +57,8 @@ OPTIMIZERS = {
         SMALL,
     ),
     "kfac": (KFAC, NATURAL),
-    "kfac_decayed": (lambda rate: KFAC(rate, weight_decay=0.01), NATURAL),
+    "kfac_decayed": (lambda rate: KFAC(rate, weight_decay=0.1), NATURAL),
+    "kfac_adaptive": (lambda rate: KFAC(rate, adaptive_damping=True), NATURAL),
     "ekfac": (lambda rate: KFAC(rate, eigenvalue_correction=True), NATURAL),
 }
 
@@ -131,7 +133,10 @@ def _run(problem, name, make, rate, seed, arguments):
     keras.utils.set_random_seed(seed % 2**32)
     model, train, validation, settings = PROBLEMS[problem]()
     rate *= settings.get("rate_factors", {}).get(name, 1)
-    model.compile(make(float(rate)), settings["loss"])
+    optimizer = make(float(rate))
+    if getattr(optimizer, "adaptive_damping", False):
+        model = keras_curvature.Model(model.inputs, model.outputs)
+    model.compile(optimizer, settings["loss"])
     limit = max(1, round(settings["steps"] * arguments.budget))
     every, reached, seconds, loss = settings["every"], None, 0.0, math.inf
     best = math.inf
