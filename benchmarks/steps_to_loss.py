@@ -73,7 +73,7 @@ def main():
                 _middle(tried, arguments.rates),
                 key=lambda rate, name=name, make=make: _order(
                     [
-                        _run(problem, name, make, rate, -seed, arguments)
+                        run(problem, name, make, rate, -seed, arguments)
                         for seed in range(1, arguments.tuning_seeds + 1)
                     ]
                 ),
@@ -84,7 +84,7 @@ def main():
             for name in arguments.optimizers:
                 make, rate = OPTIMIZERS[name][0], rates[name]
                 runs[name].append(
-                    _run(problem, name, make, rate, seed, arguments)
+                    run(problem, name, make, rate, seed, arguments)
                 )
         for name, results in runs.items():
             _summarize(problem, name, results)
@@ -124,7 +124,7 @@ def _parser():
     return parser
 
 
-def _run(problem, name, make, rate, seed, arguments):
+def run(problem, name, make, rate, seed, arguments):
     """Trains until the validation loss is at the target or steps run out.
 
     Seeds below 0 are those of the tuning.
