@@ -49,8 +49,12 @@ OPTIMIZERS = {
     "adafactor": (K.Adafactor, [0.001, 0.003, 0.01, 0.03, 0.1]),
     "lamb": (K.Lamb, SMALL),
     "lion": (K.Lion, [1e-4, 3e-4, 1e-3, 3e-3, 0.01]),
-    # Adam's step for the last layer and for embeddings, as Keras advises.
-    "muon": (lambda rate: K.Muon(rate, exclude_layers=["outputs"]), SMALL),
+    # Adam's step for the last layer and for embeddings, as Keras advises. Its
+    # default, 0.001, is slow on all problems here.
+    "muon": (
+        lambda rate: K.Muon(rate, exclude_layers=["outputs"]),
+        [0.001, 0.003, 0.01, 0.03, 0.1],
+    ),
     "adahessian": (AdaHessian, [0.015, 0.05, 0.15, 0.5, 1.5]),
     "sophia": (
         lambda rate: Sophia(rate, rho=0.05, bias_correction=True),

@@ -30,6 +30,9 @@ _POOR, _GOOD = 0.25, 0.75
 class AdaptsDamping:
     """For optimizers whose damping λ Levenberg's rule may set."""
 
+    built: bool
+    damping: float
+
     def _set_adaptive_damping(self, is_adaptive, period, decay, bounds):
         self.adaptive_damping = checked_flag("adaptive_damping", is_adaptive)
         self.damping_period = checked_integer(
