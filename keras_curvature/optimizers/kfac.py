@@ -1,5 +1,6 @@
 """K-FAC: natural gradients with Kronecker-factored curvature."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -48,6 +49,20 @@ class KFAC(KroneckerOptimizer):
     `run_eagerly=True`. Regularizers are in the gradient and not in the
     Fisher information. `weight_decay` is decoupled, as in Keras.
 
+    With `adaptive_damping` the loss of the same batch after a step, over what
+    the model foretold, is the `reduction_ratio` ρ, and Levenberg's rule sets
+    the `current_damping` that the next inverses are computed with:
+
+        λ ← ω^T·λ where ρ > 3/4,  λ ← λ/ω^T where ρ < 1/4 or not finite
+
+    Where the model foretells no reduction, ρ is -1 if the loss rose, and
+    otherwise nothing changes. The losses are those of `compile`, without
+    penalties of weights. Needs a
+    `keras_curvature.Model` or `Sequential`, and for each judged step another
+    forward pass and two backward passes. Not with
+    `gradient_accumulation_steps`, several replicas, half precision, or layers
+    that draw random numbers in training.
+
     The factors are created when the first step is traced, since only the
     graph tells how a layer uses its weights, and a saved optimizer brings
     its own. They are float32, float64 for weights in float64. A factor that
@@ -63,6 +78,16 @@ class KFAC(KroneckerOptimizer):
         damping: Float λ > 0, in units of the Fisher information. Too small a
             damping fits the training data at the cost of others, too large
             a one makes gradient descent of it. Defaults to `0.005`.
+        adaptive_damping: Bool, whether λ follows how well the quadratic
+            model ∇Lᵀδ + ½·δᵀ·G·δ of the step δ, with the exact Gauss–Newton
+            matrix G of the batch, foretells the change of the loss: see
+            below. Defaults to `False`.
+        damping_period: Int ≥ 1, T: every T-th step is judged. Defaults to
+            `5`.
+        damping_decay: Float ω in (0, 1), of λ for each step. Defaults to
+            `0.95`.
+        damping_bounds: Pair of floats > 0 between which an adaptive λ stays.
+            Defaults to `(1e-4, 1.0)`.
         decay: Float in [0, 1) of the averages of A and G, per update.
             Defaults to `0.95`.
         update_period: Int ≥ 1. The factors and their inverses are computed
@@ -96,8 +121,10 @@ class KFAC(KroneckerOptimizer):
 
     Raises:
         ValueError: if an argument breaks its rule, or a layer uses its
-            weights otherwise than in the first step.
-        RuntimeError: at the first step, if it shows no loss that is known.
+            weights otherwise than in the first step; at the first step, if
+            `adaptive_damping` cannot compare two losses.
+        RuntimeError: at the first step, if it shows no loss that is known, or
+            with `adaptive_damping` on a plain Keras model.
 
     Example:
 
@@ -125,6 +152,10 @@ class KFAC(KroneckerOptimizer):
         *,
         momentum: float = 0.9,
         damping: float = 0.005,
+        adaptive_damping: bool = False,
+        damping_period: int = 5,
+        damping_decay: float = 0.95,
+        damping_bounds: Sequence[float] = (1e-4, 1.0),
         decay: float = 0.95,
         update_period: int = 10,
         fisher: Literal["exact", "monte_carlo", "empirical"] = "monte_carlo",
@@ -145,6 +176,9 @@ class KFAC(KroneckerOptimizer):
         )
         self.momentum = checked_number("momentum", momentum, minimum=0, below=1)
         self.damping = checked_number("damping", damping, above=0)
+        self._set_adaptive_damping(
+            adaptive_damping, damping_period, damping_decay, damping_bounds
+        )
         self.decay = checked_number("decay", decay, minimum=0, below=1)
         self.update_period = checked_integer(
             "update_period", update_period, minimum=1
@@ -182,6 +216,10 @@ class KFAC(KroneckerOptimizer):
             {
                 "momentum": self.momentum,
                 "damping": self.damping,
+                "adaptive_damping": self.adaptive_damping,
+                "damping_period": self.damping_period,
+                "damping_decay": self.damping_decay,
+                "damping_bounds": list(self.damping_bounds),
                 "decay": self.decay,
                 "update_period": self.update_period,
                 "fisher": self.fisher,

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose
 
 import keras_curvature
-from keras_curvature.optimizers import SecondOrderGradient
+from keras_curvature.optimizers import KFAC, SecondOrderGradient
 from tests.optimizers.helpers import X, Y, fit, network, weights
 
 # The sum over replicas is taken in another order: rounding, 20 steps long.
@@ -86,6 +86,15 @@ def test_two_replicas_under_tapes_train_as_one_device(
         on_one_device(optimizer),
         atol=TOLERANCE,
     )
+
+
+def test_kfac_on_two_replicas_in_float32(mirrored_strategy):
+    """Whose sums over replicas are of float32 and float64."""
+    reached = [
+        weights_on(strategy, KFAC, keras.Sequential)
+        for strategy in (mirrored_strategy, one_device())
+    ]
+    assert_allclose(*reached, rtol=1e-4, atol=1e-5)
 
 
 def test_the_direction_is_not_a_mean_of_local_ones(mirrored_strategy, float64):

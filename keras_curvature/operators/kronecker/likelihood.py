@@ -86,6 +86,33 @@ class Likelihood:
             )
         ]
 
+    def change(self, moved):
+        """∂L/∂f·u + ½ Σ c·uᵀ·H·u: L's change when f moves by u, modeled.
+
+        Args:
+            moved: u, tensors in the shapes of the outputs.
+        """
+        gradients = [term.gradient() for term in self.terms]
+        form = gauss_newton_form(self.terms, gradients)
+        dtype = form.scale.dtype
+        moved = [tf.cast(u, dtype) for u in moved]
+        slope = tf.add_n(
+            [
+                tf.reduce_sum(tf.cast(g, dtype) * u)
+                for g, u in zip(gradients, moved, strict=True)
+            ]
+        )
+        rows = [
+            tf.reshape(u, (-1, width))
+            for u, (width, _) in zip(moved, form.segments, strict=True)
+        ]
+        curved = tf.square(form.push(tf.concat(rows, axis=1)))
+        return slope + tf.reduce_sum(curved) / 2
+
+    def value(self):
+        """L, without what the terms leave out, such as regularizers."""
+        return tf.add_n([term.value() for term in self.terms])
+
 
 def _scaled(term, factor, rows):
     """Rows times a function of their coefficients."""

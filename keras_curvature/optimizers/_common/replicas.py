@@ -14,13 +14,19 @@ def sum_over_replicas(tensors):
     """Each tensor summed over the replicas; None stays None."""
     if replica_count() == 1:
         return tensors
-    present = [t for t in tensors if t is not None]
-    summed = iter(
-        tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM, present
+    summed = {}
+    # Tensors of one reduction must have the same dtype.
+    for dtype in dict.fromkeys(t.dtype for t in tensors if t is not None):
+        places = [
+            place
+            for place, tensor in enumerate(tensors)
+            if tensor is not None and tensor.dtype == dtype
+        ]
+        sums = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM, [tensors[place] for place in places]
         )
-    )
-    return [None if t is None else next(summed) for t in tensors]
+        summed.update(zip(places, sums, strict=True))
+    return [summed.get(place) for place in range(len(tensors))]
 
 
 def first_row(output):

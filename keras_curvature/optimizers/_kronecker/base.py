@@ -39,6 +39,10 @@ from keras_curvature.optimizers._common.skipping import (
     SkipsNonFiniteSteps,
     all_finite_on_replicas,
 )
+from keras_curvature.optimizers._kronecker.adaptive_damping import (
+    AdaptsDamping,
+    Judgment,
+)
 from keras_curvature.optimizers._kronecker.eigenvalue_correction import (
     EigenvalueCorrection,
 )
@@ -55,6 +59,7 @@ from keras_curvature.optimizers._kronecker.update import update_factors
 
 class KroneckerOptimizer(
     HoldsFactors,
+    AdaptsDamping,
     SeesLoss,
     SkipsNonFiniteSteps,
     SavesVariableNames,
@@ -86,6 +91,7 @@ class KroneckerOptimizer(
     def _build(self, variables):
         super().build(variables)
         self._build_skipping()
+        self._build_damping(variables)
         self._momentums = momentums(self, variables)
         self._curvature_updates = step_counter(self, "curvature_updates")
 
@@ -102,6 +108,7 @@ class KroneckerOptimizer(
         refuse_inexact_nested_derivatives(grads)
         likelihood = likelihood_of_step(self, seen_loss)
         with not_recorded():
+            judgment = Judgment.of(self, likelihood, variables)
             dense = {i: tf.convert_to_tensor(grads[i]) for i in indices}
             is_finite = all_finite_on_replicas(list(dense.values()))
             estimate, blocks = self._estimate(
@@ -115,6 +122,8 @@ class KroneckerOptimizer(
                 ),
                 is_finite,
             )
+            if judgment is not None:
+                judgment.adapt_damping()
 
     def _estimate(self, likelihood, variables):
         """The factors of this batch, and the numbers of their blocks."""
@@ -202,7 +211,7 @@ class KroneckerOptimizer(
             block,
             {name: tf.convert_to_tensor(v) for name, v in state.items()},
             block.join([tf.cast(gradient, dtype) for gradient in gradients]),
-            self.damping,
+            self._damping(),
             FactoredGradient.of(block, gradients),
         )
 

@@ -126,7 +126,7 @@ class _Update:
         for name in ("inputs", "outputs"):
             new[name] = tf.where(is_good, new[name], values[name])
         refreshed = self._preconditioner.refreshed(
-            block, new, squares, rate, self._optimizer.damping
+            block, new, squares, rate, self._optimizer._damping()
         )
         is_good &= all_finite(list(refreshed.values()))
         new.update(refreshed)

@@ -3,6 +3,7 @@
 import keras
 
 from keras_curvature.constraints.box import box_of
+from keras_curvature.optimizers._common.other_losses import reason_to_refuse
 from keras_curvature.optimizers._common.replicas import replica_count
 
 
@@ -29,7 +30,7 @@ def refuse_model(optimizer, step, may_mix_samples):
             "with loss='mse'."
         )
     for layer in step.layers:
-        reason = _reason_to_refuse(layer, may_mix_samples)
+        reason = reason_to_refuse(layer, may_mix_samples)
         if reason:
             raise ValueError(
                 f"{name} needs outputs that depend on the weights and on "
@@ -103,21 +104,3 @@ def refuse_unknown_sizes(outputs):
                 "`padded_shapes`), or let the model return a fixed number of "
                 "values (a pooling layer)."
             )
-
-
-def _reason_to_refuse(layer, may_mix_samples):
-    """Reason why a layer makes outputs random or batch-dependent, or None."""
-    is_normalizing = isinstance(layer, keras.layers.BatchNormalization)
-    if is_normalizing and layer.trainable and not may_mix_samples:
-        return "which mixes the samples of a batch in training"
-    if getattr(layer, "stateful", False):
-        return "which keeps a state from one batch to the next"
-    for rate in ("rate", "dropout", "recurrent_dropout", "stddev"):
-        value = getattr(layer, rate, None)
-        if (
-            isinstance(value, float)
-            and value
-            and hasattr(layer, "seed_generator")
-        ):
-            return "which draws random numbers in training"
-    return None
