@@ -110,7 +110,7 @@ class Poisson5D(Poisson):
     name = "Poisson, 5-D"
     low, high, inputs, curved = (0,) * 5, (1,) * 5, 5, range(5)
     sizes = (3000, 500)
-    spread, weight, resample_period = 2.0, 100.0, 25
+    spread, weight, resample_period = 2.0, 100.0, 5
     published = ((80, 1e-6), (3000, 5.6e-8))
 
     def exact(self, points):
