@@ -66,12 +66,14 @@ def _draw(ax, name, runs):
         ax.loglog(*zip(*timed, strict=True), "o--", color=ORANGE, lw=1)
     best = min(error for _, error in problem.published)
     ax.axhline(best, color=ORANGE, lw=1, ls=":")
-    ax.annotate(
-        f"{best:.1e}, {problem.publisher}",
-        (0.02, best),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
+    # The corner where neither ours nor theirs have a point.
+    ax.text(
+        0.98,
+        0.96,
+        f"published: {best:.1e}\n{problem.publisher}",
+        transform=ax.transAxes,
+        ha="right",
+        va="top",
         fontsize=7,
     )
     ax.set_xlim(*SECONDS)
