@@ -20,8 +20,8 @@ from tests.oracles import (
 
 MODES = {
     "eager": lambda function: function,
-    "graph": tf.function,
-    "jit": tf.function(jit_compile=True),
+    "graph": tf.function(autograph=False),
+    "jit": tf.function(jit_compile=True, autograph=False),
 }
 modes = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 
@@ -91,11 +91,12 @@ def test_value_is_the_change_of_the_product_with_the_jacobian(
     def value():
         return SecondDirectionalDerivative(outputs, variables, vectors).value
 
-    eager, graph = value(), tf.function(value)()
+    eager, graph = value(), tf.function(value, autograph=False)()
     sources = values_of(variables)
     start = [tf.identity(s) for s in sources]
     product = tf.function(
-        lambda: jacobian_vector_product(outputs, variables, vectors)
+        lambda: jacobian_vector_product(outputs, variables, vectors),
+        autograph=False,
     )
 
     def pushed(distance):
@@ -127,7 +128,7 @@ def test_vector_jacobian_product_is_that_of_the_dense_jacobian(
     dense = np.concatenate([np.reshape(b, (size, -1)) for b in blocks], 1)
     (u,) = random_like([values])
 
-    @tf.function
+    @tf.function(autograph=False)
     def product():
         along = SecondDirectionalDerivative(
             outputs, variables, random_like(variables)

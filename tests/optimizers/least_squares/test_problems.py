@@ -61,7 +61,7 @@ def test_minimum_is_scipys_after_at_most_1_3_times_its_evaluations(
     def residuals(b):
         return tf.convert_to_tensor(function(tf.constant(b))).numpy()
 
-    @tf.function
+    @tf.function(autograph=False)
     def jacobian(b):
         with tf.GradientTape() as tape:
             tape.watch(b)
