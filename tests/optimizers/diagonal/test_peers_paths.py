@@ -55,7 +55,7 @@ def test_path_is_that_of_the_peer(name, jit_compile, float64):
     optimizer.build(weights)
     a = [PATHS["a"][:6].reshape(2, 3), PATHS["a"][6:]]
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function(jit_compile=jit_compile, autograph=False)
     def step():
         with tf.GradientTape() as tape:
             loss = 0.0
