@@ -25,7 +25,7 @@ class Proposal(typing.NamedTuple):
         gain_tolerance: A step whose gain ratio differs from 1 by more than
             this is vetoed even if the loss falls, with −1 every step. The
             largest number where the predicted reduction is below rounding
-            error.
+            error; None vetoes nothing.
         longest: The length up to which the next step is likely to be trusted,
             None where that is not known.
     """
@@ -36,7 +36,7 @@ class Proposal(typing.NamedTuple):
     predicted: tf.Tensor
     is_free: tf.Tensor
     damping: tf.Tensor
-    gain_tolerance: tf.Tensor | float = np.inf
+    gain_tolerance: tf.Tensor | None = None
     longest: tf.Tensor | None = None
 
 
@@ -140,9 +140,10 @@ def _judge(proposal, objective, before, last):
     predicted, length = proposal.predicted, proposal.length
     actual = objective.reduction(proposal.step)
     ratio = gain_ratio(actual, predicted)
-    # Not to be trusted is too long, whatever the loss.
-    is_trusted = tf.abs(ratio - 1) <= proposal.gain_tolerance
-    ratio = tf.where(is_trusted, ratio, tf.zeros_like(ratio))
+    if proposal.gain_tolerance is not None:
+        # Not to be trusted is too long, whatever the loss.
+        is_trusted = tf.abs(ratio - 1) <= proposal.gain_tolerance
+        ratio = tf.where(is_trusted, ratio, tf.zeros_like(ratio))
     # False where one is NaN.
     is_undecidable = (tf.abs(predicted) <= objective.rounding) & (
         tf.abs(actual) <= objective.rounding
