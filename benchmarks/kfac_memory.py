@@ -7,12 +7,10 @@ MiB, with the model and before the first step, after 200 steps and after
 """
 
 import argparse
-import os
 import subprocess
 import sys
-from pathlib import Path
 
-from _measure import peak_mebibytes, print_figure
+from _measure import peak_mebibytes, print_figure, resident_mebibytes
 
 NETWORKS = ("digits", "mlp")
 OPTIMIZERS = ("adam", "kfac")
@@ -55,12 +53,6 @@ def _problem(network):
 
     model, x, y = make(network)
     return model, iter(tf.data.Dataset.from_tensors((x, y)).cache().repeat())
-
-
-def resident_mebibytes():
-    """What this process holds now, on Linux."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / 2**20
 
 
 def main():

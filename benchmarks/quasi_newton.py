@@ -149,7 +149,7 @@ def main():
     add("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     add("--problem", default="helmholtz", choices=PROBLEMS)
     add("--hidden", type=int, nargs="+", default=[20, 20])
-    add("--points", type=int, default=500, help="of the equation")
+    add("--points", type=int, default=1597, help="of the equation")
     add("--evaluations", type=int, default=4096)
     add("--seed", type=int, default=0)
     add("--unit", type=float, default=1.0, help="what the loss is times")

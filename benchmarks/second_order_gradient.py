@@ -7,16 +7,19 @@ or the other, and the memory of a training after 200 and after 2,000 steps.
 """
 
 import argparse
-import os
-import pathlib
-import resource
 import subprocess
 import sys
 import time
 
 import keras
 import tensorflow as tf
-from _measure import interleaved, print_figure, print_ratio
+from _measure import (
+    interleaved,
+    peak_mebibytes,
+    print_figure,
+    print_ratio,
+    resident_mebibytes,
+)
 from _networks import make
 
 from keras_curvature.optimizers import SecondOrderGradient
@@ -97,7 +100,7 @@ def measure_memory(networks, jits):
                     jit=jit,
                     optimizer=optimizer,
                     ratio=peaks[optimizer] / peaks["sgd"],
-                    megabytes=peaks[optimizer],
+                    mebibytes=peaks[optimizer],
                 )
     for optimizer in OPTIMIZERS:
         growth = in_child("growth", networks[0], optimizer, jits[0])
@@ -106,12 +109,12 @@ def measure_memory(networks, jits):
             network=networks[0],
             jit=jits[0],
             optimizer=optimizer,
-            megabytes=growth,
+            mebibytes=growth,
         )
 
 
 def in_child(what, *case):
-    """Megabytes that a process of its own reports."""
+    """Mebibytes that a process of its own reports."""
     command = [sys.executable, __file__, "--child", what, *map(str, case)]
     result = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return float(result.stdout)
@@ -120,24 +123,14 @@ def in_child(what, *case):
 def child(what, network, optimizer, jit):
     fit = make_fit(network, optimizer, jit == "True")
     if what == "peak":
-        before = peak_megabytes()
+        before = peak_mebibytes()
         fit(31)
-        print(peak_megabytes() - before)
+        print(peak_mebibytes() - before)
     else:
         fit(200)
-        before = resident_megabytes()
+        before = resident_mebibytes()
         fit(1800)
-        print(resident_megabytes() - before)
-
-
-def peak_megabytes():
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def resident_megabytes():
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        print(resident_mebibytes() - before)
 
 
 def main():

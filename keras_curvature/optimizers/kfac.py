@@ -81,7 +81,7 @@ class KFAC(KroneckerOptimizer):
         adaptive_damping: Bool, whether λ follows how well the quadratic
             model ∇Lᵀδ + ½·δᵀ·G·δ of the step δ, with the exact Gauss–Newton
             matrix G of the batch, foretells the change of the loss: see
-            below. Defaults to `False`.
+            above. Defaults to `False`.
         damping_period: Int ≥ 1, T: every T-th step is judged. Defaults to
             `5`.
         damping_decay: Float ω in (0, 1), of λ for each step. Defaults to

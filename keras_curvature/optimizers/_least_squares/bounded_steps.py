@@ -68,7 +68,7 @@ class BoundedSteps:
         factor = factor._replace(step=factor.step + onto)
         z = self._inside(factor.step)
         predicted = self._reduction(z)
-        step, tolerance, longest = z, self._dtype.max, self._dtype.max
+        step, bend = z, {}
         if self._acceleration is not None:
             half, tolerance, longest = self._acceleration(
                 _HeldFactor(factor.step, factor, is_held),
@@ -76,26 +76,16 @@ class BoundedSteps:
                 predicted,
             )
             step = self._inside(z + half)
-        step, length, predicted, damping, tolerance, longest = (
-            tf.cast(t, self._dtype)
-            for t in (
-                step / self._scaling,
-                tf.norm(z),
-                predicted,
-                factor.damping,
-                tolerance,
-                longest,
-            )
-        )
-        return Proposal(
-            step=step,
-            length=length,
+            bend = {"gain_tolerance": tolerance, "longest": longest}
+        return Proposal.in_dtype(
+            self._dtype,
+            step=step / self._scaling,
+            length=tf.norm(z),
             radius=radius,
             predicted=predicted,
             is_free=factor.damping <= system.least_damping,
-            damping=damping,
-            gain_tolerance=tolerance,
-            longest=longest,
+            damping=factor.damping,
+            **bend,
         )
 
     def _inside(self, z):

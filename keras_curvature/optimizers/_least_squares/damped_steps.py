@@ -41,31 +41,20 @@ class DampedSteps:
         slope = tf.reduce_sum(self._system.gradient * z)
         predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
         is_free = damping <= self._least_damping
-        length = tf.norm(z)
-        tolerance = longest = self._dtype.max
+        length, bend = tf.norm(z), {}
         if self._acceleration is not None:
             half, tolerance, longest = self._acceleration(
                 factor, self._scaling, predicted
             )
             z += half
-        step, length, predicted, damping, tolerance, longest = (
-            tf.cast(t, self._dtype)
-            for t in (
-                z / self._scaling,
-                length,
-                predicted,
-                damping,
-                tolerance,
-                longest,
-            )
-        )
-        return Proposal(
-            step=step,
+            bend = {"gain_tolerance": tolerance, "longest": longest}
+        return Proposal.in_dtype(
+            self._dtype,
+            step=z / self._scaling,
             length=length,
             radius=radius,
             predicted=predicted,
             is_free=is_free,
             damping=damping,
-            gain_tolerance=tolerance,
-            longest=longest,
+            **bend,
         )

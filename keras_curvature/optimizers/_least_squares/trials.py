@@ -39,6 +39,12 @@ class Proposal(typing.NamedTuple):
     gain_tolerance: tf.Tensor | None = None
     longest: tf.Tensor | None = None
 
+    @classmethod
+    def in_dtype(cls, dtype, *, radius, is_free, **numbers):
+        """One whose numbers were computed in another float type."""
+        cast = {name: tf.cast(t, dtype) for name, t in numbers.items()}
+        return cls(radius=radius, is_free=is_free, **cast)
+
 
 class Trial(typing.NamedTuple):
     """A proposed step and what came of it; all entries are tensors."""

@@ -10,17 +10,17 @@ import keras_curvature
 from keras_curvature.optimizers import KFAC
 from keras_curvature.optimizers._kronecker.adaptive_damping import levenberg
 from tests.optimizers.helpers import fit, weights
+from tests.optimizers.kronecker.helpers import (
+    CLASSES,
+    LABELS,
+    TARGETS,
+    N,
+    X,
+    crossentropy,
+)
 from tests.oracles import flat
 
 L = keras.layers
-N, CLASSES = 8, 3
-RNG = np.random.default_rng(5)
-X, TARGETS = RNG.normal(size=(N, 4)), RNG.normal(size=(N, CLASSES))
-LABELS = RNG.integers(0, CLASSES, N)
-
-
-def crossentropy():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def network(layers=list, model_class=keras_curvature.Sequential):

@@ -10,17 +10,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 import keras_curvature
 from keras_curvature.optimizers import KFAC
 from tests.optimizers.helpers import fit, weights
+from tests.optimizers.kronecker.helpers import (
+    CLASSES,
+    LABELS,
+    RNG,
+    TARGETS,
+    N,
+    X,
+    crossentropy,
+)
 from tests.oracles import flat
 
 L = keras.layers
-N, CLASSES = 8, 3
-RNG = np.random.default_rng(5)
-X, TARGETS = RNG.normal(size=(N, 4)), RNG.normal(size=(N, CLASSES))
-LABELS = RNG.integers(0, CLASSES, N)
-
-
-def crossentropy():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def network(*sizes, activation=None, model_class=keras.Sequential):
