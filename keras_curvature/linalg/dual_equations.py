@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.linalg._gram import gram_of_rows
 from keras_curvature.linalg.normal_equations import least_damping
 
 
@@ -51,8 +52,7 @@ class DualEquations(NamedTuple):
         cls, matrix: tf.Tensor, residuals: tf.Tensor
     ) -> DualEquations:
         """The system of A and r."""
-        gram = tf.matmul(matrix, matrix, transpose_b=True)
-        return cls(matrix, residuals, gram)
+        return cls(matrix, residuals, gram_of_rows(matrix))
 
     def with_rows(self, rows: tf.Tensor) -> DualEquations:
         """The system with more rows of [A, r], shape `(k, n + 1)`."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.linalg._gram import gram_of_columns
 from keras_curvature.linalg.triangular_factor import TriangularFactor
 
 
@@ -54,7 +55,7 @@ class NormalEquations(NamedTuple):
     def with_rows(self, rows: tf.Tensor) -> NormalEquations:
         """The system with more rows of [A, r], shape `(k, n + 1)`."""
         # One product of [A, r] with itself: to take A out of it copies it.
-        product = tf.matmul(rows, rows, transpose_a=True)
+        product = gram_of_columns(rows)
         return NormalEquations(
             self.matrix + product[:-1, :-1], self.gradient + product[:-1, -1]
         )
