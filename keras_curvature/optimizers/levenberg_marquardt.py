@@ -79,8 +79,8 @@ class LevenbergMarquardt(LeastSquaresSolver):
     Fits take about half as many steps; on networks the loss is often lower by
     orders of magnitude after as many. The model is differentiated three times
     more for each trial and needs exact second derivatives. By default
-    (`"auto"`) steps are straight where some layer has none, with mini-batches,
-    and from 4,096 weights.
+    (`"auto"`) steps are straight where some layer has none, and with
+    mini-batches.
 
     With the whole data as one batch `keras_curvature.solve` takes these steps
     without Keras's epoch around each, which costs ten of them on small models.
@@ -217,7 +217,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
             objective, variables, form, slice_size
         )
         acceleration = None
-        if pays(self.geodesic_acceleration, size, self.mini_batches):
+        if pays(self.geodesic_acceleration, self.mini_batches):
             acceleration = geodesic_acceleration(
                 objective,
                 variables,

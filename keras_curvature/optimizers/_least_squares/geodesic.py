@@ -19,8 +19,6 @@ _AS_PREDICTED = 1 - LEAST_SQUARES.very_good
 # How near to that the next step may come. Its acceleration, relative to it, is
 # in proportion to its length while the way goes on as it did.
 _NEAREST = 0.8
-# Where the choice is "auto": the most weights.
-_MOST_WEIGHTS = 4096
 
 
 def checked_acceleration(choice):
@@ -33,11 +31,12 @@ def checked_acceleration(choice):
     )
 
 
-def pays(choice, size, mini_batches):
-    """Whether to bend the steps of so many weights."""
+def pays(choice, mini_batches):
+    """Whether to bend steps."""
     if choice == "auto":
         # A batch is soon followed by another: no step of it is worth more.
-        return size < _MOST_WEIGHTS and not mini_batches
+        # Many weights are no reason: the system then costs far more.
+        return not mini_batches
     return choice
 
 
