@@ -25,6 +25,7 @@ class Problem:
         curved: Axes along which the equation has second derivatives.
         spread: Standard deviation of the first layer's weights at the start,
             0: as Keras has them.
+        gain: Scale of the weights of later layers at the start, 0: the same.
         weight: Of the boundary's residuals beside those of the equation.
         resample_period: Steps after which points are drawn anew, or 0: never.
         growing: In how many draws the points spread from t = 0 to all t.
@@ -39,7 +40,7 @@ class Problem:
     hidden, inputs = (64,), 2
     sizes = (900, 120)
     curved = (0, 1)
-    spread, weight = 0.0, 1.0
+    spread, gain, weight = 0.0, 0.0, 1.0
     resample_period, growing = 0, 1
     on_lattice = by_residual = False
     forms = ("soft",)

@@ -39,21 +39,37 @@ from keras_curvature.optimizers import LevenbergMarquardt
 from keras_curvature.training import residual_based_points
 
 
+def layers_of(hidden, spread, gain):
+    """The layers of a network, those of tanh and the last one."""
+    layers = [keras.layers.Dense(n, activation="tanh") for n in hidden]
+    layers.append(keras.layers.Dense(1))
+    if spread:
+        # Keras begins with small weights and without biases: all units of the
+        # first layer are then alike, nearly linear in the box.
+        wide = keras.initializers.RandomNormal(stddev=spread)
+        layers[0].kernel_initializer = wide
+        layers[0].bias_initializer = wide.clone()
+    if gain:
+        # The later layers are nearly linear where their inputs are small, and
+        # the last one makes up for that: a deep network begins as one of the
+        # first layer alone.
+        gains = [gain] * (len(hidden) - 1) + [gain ** (1 - len(hidden))]
+        for layer, scale in zip(layers[1:], gains, strict=True):
+            layer.kernel_initializer = keras.initializers.Orthogonal(scale)
+    return layers
+
+
 class Network(keras_curvature.Model):
     """Residuals of an equation, and u where a condition gives it."""
 
     def __init__(self, problem, hidden):
         super().__init__()
         self.problem = problem
-        layers = [keras.layers.Dense(n, activation="tanh") for n in hidden]
-        if problem.spread:
-            # Keras begins with small weights and without biases: all units
-            # of the first layer are then alike, nearly linear in the box.
-            wide = keras.initializers.RandomNormal(stddev=problem.spread)
-            layers[0].kernel_initializer = wide
-            layers[0].bias_initializer = wide.clone()
         self.network = keras.Sequential(
-            [keras.Input((problem.inputs,)), *layers, keras.layers.Dense(1)]
+            [
+                keras.Input((problem.inputs,)),
+                *layers_of(hidden, problem.spread, problem.gain),
+            ]
         )
 
     def u(self, points):
@@ -171,6 +187,7 @@ def arguments():
     add("--form", help="of conditions: odd, hard or soft")
     add("--weight", type=float, help="of the soft condition")
     add("--spread", type=float, help="of the first weights, 0: Keras's own")
+    add("--gain", type=float, help="of the later layers, 0: Keras's own")
     add("--resample-period", type=int, help="steps; 0: one draw of points")
     add("--growing", type=int, help="draws until points are at all t")
     add("--scaling", default="marquardt")
@@ -194,7 +211,7 @@ def configured(options):
     problem = PROBLEMS[options.problem](options.form)
     if options.points:
         problem.counts = dict(zip(problem.counts, options.points, strict=True))
-    for name in ("resample_period", "growing", "spread", "weight"):
+    for name in ("resample_period", "growing", "spread", "gain", "weight"):
         if getattr(options, name) is None:
             setattr(options, name, getattr(problem, name))
         setattr(problem, name, getattr(options, name))

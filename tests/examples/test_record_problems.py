@@ -150,3 +150,14 @@ def test_a_run_is_saved_and_drawn(module, network, tmp_path, monkeypatch):
     )
     records.main()
     assert min(image.imread(picture).shape[:2]) > 200
+
+
+def test_a_deep_network_may_begin_as_one_of_its_first_layer(module, rng):
+    layers = module("records").layers_of([9, 7, 6], spread=2.0, gain=1e-2)
+    x = rng.normal(size=(20, 3))
+    outputs = keras.Sequential([keras.Input((3,)), *layers])(x).numpy()
+    first, *later = (layer.kernel.numpy() for layer in layers)
+    features = np.tanh(x @ first + layers[0].bias.numpy())
+    product = np.linalg.multi_dot(later)
+    assert 0.1 < np.linalg.norm(product) < 1.1
+    np.testing.assert_allclose(outputs, features @ product, atol=1e-3)
