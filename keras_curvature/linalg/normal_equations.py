@@ -7,7 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.linalg.triangular_factor import TriangularFactor
+from keras_curvature.linalg.dot import outer
+from keras_curvature.linalg.triangular_factor import (
+    TriangularFactor,
+    cholesky_solve,
+)
 
 
 class NormalEquations(NamedTuple):
@@ -71,7 +75,7 @@ class NormalEquations(NamedTuple):
     def scaled(self, scaling: tf.Tensor) -> NormalEquations:
         """The system in the unknowns `scaling`·z."""
         return NormalEquations(
-            self.matrix / (scaling[:, tf.newaxis] * scaling),
+            self.matrix / outer(scaling, scaling),
             self.gradient / scaling,
         )
 
@@ -103,8 +107,9 @@ class NormalEquations(NamedTuple):
         """The factor of AᵀA + λI, by Cholesky's method."""
         damping = tf.convert_to_tensor(damping, self.matrix.dtype)
         lower = tf.linalg.cholesky(_plus_diagonal(self.matrix, damping))
-        step = tf.linalg.cholesky_solve(lower, -self.gradient[:, tf.newaxis])
-        return TriangularFactor(damping, step[:, 0], lower)
+        return TriangularFactor(
+            damping, -cholesky_solve(lower, self.gradient), lower
+        )
 
 
 def least_damping(gram):

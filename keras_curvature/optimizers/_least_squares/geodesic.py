@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff import SecondDerivativeError
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
+from keras_curvature.linalg.dot import norm
 from keras_curvature.optimizers._common.trust_region import LEAST_SQUARES
 from keras_curvature.optimizers._least_squares.scaling import FEW_WEIGHTS
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
@@ -76,7 +77,7 @@ def geodesic_acceleration(
             if is_required:
                 raise
             return tf.zeros_like(z), unlimited, unlimited
-        step, length = tf.norm(z), 2 * tf.norm(half)
+        step, length = norm(z), 2 * norm(half)
         # The step alone where there is no second derivative, and where the
         # loss cannot show whether to trust it.
         rounding = tf.cast(objective.rounding, predicted.dtype)
@@ -89,7 +90,7 @@ def geodesic_acceleration(
         # Apart from 0, so that it may be divided by.
         has_bend = is_bent & (length > 1e-6 * step)
         bend = tf.where(has_bend, length, tf.ones_like(length))
-        longest = _NEAREST * limit * step**2 / bend
+        longest = _NEAREST * limit * tf.square(step) / bend
         return half, tolerance, tf.where(has_bend, longest, unlimited)
 
     return acceleration
