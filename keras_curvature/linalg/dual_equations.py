@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.linalg.dot import combination, dot, matvec
+from keras_curvature.linalg.dot import combination, matvec
 from keras_curvature.linalg.normal_equations import least_damping
 from keras_curvature.linalg.triangular_factor import cholesky_solve
 
@@ -155,7 +155,7 @@ class DualFactor(NamedTuple):
         """vᵀ(AᵀA + λI)⁻¹v, for λ > 0."""
         column = tf.expand_dims(self._times(vector), 1)
         halfway = tf.linalg.triangular_solve(self.lower, column)
-        squares = dot(vector, vector) - tf.reduce_sum(tf.square(halfway))
+        squares = tf.reduce_sum(vector**2) - tf.reduce_sum(halfway**2)
         return squares / self.damping
 
     def _times(self, vector):

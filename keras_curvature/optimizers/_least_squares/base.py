@@ -116,7 +116,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         )
         before = begun(self._state, objective)
         try:
-            moved, after = self._by_form(
+            after = self._by_form(
                 objective,
                 lambda form: self._step(objective, variables, before, form),
             )
@@ -124,7 +124,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             # Run eagerly, a step can be interrupted at a trial point.
             objective.return_to_start()
             raise
-        objective.move(after["accepted"] > 0, moved)
+        objective.move(after["point"])
         self._state.assign(after)
         self._iterations.assign_add(1)
         return objective.loss
@@ -134,7 +134,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         return step(None)
 
     def _step(self, objective, variables, state, form):
-        """The weights to move to and the state after this step."""
+        """The state after this step, with the weights to move to."""
         proposals = self._propose(objective, variables, state, form)
         first = first_radius(self.initial_trust_radius, proposals.norm)
         radius = state["trust_radius"]
@@ -149,11 +149,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             max_attempts=tf.where(state["status"] == 0, self.max_attempts, 0),
             bounds=proposals.bounds,
         )
-        after = carried_on(self, state, objective, proposals, trial)
-        moved = objective.weights + trial.step
-        if proposals.bounds is not None:
-            moved = proposals.bounds.reached(moved)
-        return moved, after
+        return carried_on(self, state, objective, proposals, trial)
 
     def _propose(self, objective, variables, state, form):
         """The `Proposals` at the current weights."""

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.autodiff.dense_chain import dense_chain
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
 from keras_curvature.losses.term import keep_masks
 from keras_curvature.optimizers._common.flattening import Flattening
@@ -57,7 +58,7 @@ class Objective:
         self._indices = _indices([term.output for term in terms], outputs)
         self.loss = self._with_penalty(loss, self.weights)
         sources = [term.output for term in terms]
-        self._sets = None
+        self._sets = self._chain = None
         if are_several(step.inputs, sources):
             self._sets = PointSets(step.inputs, sources)
             forms = self._sets.forms(terms, gradients)
@@ -73,6 +74,9 @@ class Objective:
             self.form = gauss_newton_form(terms, gradients)
             self.outputs = self._select(outputs)
             self.parts = [Part(step.inputs, self.outputs, self.form)]
+            self._chain = dense_chain(
+                self._select(step.outputs), step.inputs, self._variables
+            )
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
         epsilon = np.finfo(self.weights.dtype.as_numpy_dtype).eps
         self.rounding = (
@@ -112,6 +116,21 @@ class Objective:
         flat = keras.tree.flatten(self._step.forward(inputs))
         return self._sets.rows(index, [flat[i] for i in self._indices])
 
+    @property
+    def is_chain(self):
+        """Whether the batch has a `DenseChain`, which needs no new pass."""
+        return self._chain is not None
+
+    def chain_of(self, inputs):
+        """The `DenseChain` of these samples at the start, None if it is none.
+
+        Args:
+            inputs: As for `outputs_of`, where the model stands at the start.
+        """
+        if self._chain is None or inputs is self.inputs:
+            return self._chain
+        return dense_chain(self.outputs_of(inputs), inputs, self._variables)
+
     def reduction(self, step):
         """L(w) − L(w + step); leaves the model at w + step.
 
@@ -149,15 +168,9 @@ class Objective:
         """Leaves the model exactly where it was."""
         self._assign(self._values)
 
-    def move(self, is_accepted, weights):
-        """Leaves the model at these weights, or exactly where it was."""
-        moved = self.unflatten(weights)
-        self._assign(
-            [
-                tf.where(is_accepted, new, old)
-                for new, old in zip(moved, self._values, strict=True)
-            ]
-        )
+    def move(self, weights):
+        """Leaves the model at these weights."""
+        self._assign(self.unflatten(weights))
 
     def _assign(self, values):
         for variable, value in zip(self._variables, values, strict=True):
@@ -171,6 +184,8 @@ class Objective:
         """Tensors of shape `(batch, ...)` as one of shape `(batch, m)`."""
         if self._sets is not None:
             return self._sets.column(tensors)
+        if len(tensors) == 1 and tensors[0].shape.rank == 2:
+            return tensors[0]
         return tf.concat(
             [tf.reshape(t, (-1, int(np.prod(t.shape[1:])))) for t in tensors],
             axis=1,

@@ -124,6 +124,9 @@ def carried_on(solver, state, objective, proposals, trial):
         for name, value in step.items()
     }
     is_changed = (state["steps"] > 0) & ~is_same
+    moved = objective.weights + trial.step
+    if proposals.bounds is not None:
+        moved = proposals.bounds.reached(moved)
     return {
         **state,
         **after,
@@ -131,9 +134,7 @@ def carried_on(solver, state, objective, proposals, trial):
             solver, state, objective, proposals, trial, repeats >= _REPEATS
         ),
         "accepted": tf.cast(is_accepted, "int32"),
-        "point": tf.where(
-            is_accepted, objective.weights + trial.step, objective.weights
-        ),
+        "point": tf.where(is_accepted, moved, objective.weights),
         "steps": state["steps"] + 1,
         "evaluations": state["evaluations"] + 1 + trial.attempts,
         "accepted_steps": state["accepted_steps"]
