@@ -1,5 +1,7 @@
 """The loss of one batch as a function of all weights."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -54,10 +56,14 @@ class Objective:
         self.weights = self.flatten(self._values)
         outputs = _detached(step.outputs)
         refuse_unknown_sizes(outputs)
-        terms, loss, gradients = _loss_and_gradients(step, outputs)
-        self._indices = _indices([term.output for term in terms], outputs)
-        self.loss = self._with_penalty(loss, self.weights)
+        self._terms = terms = [
+            term.with_coefficients()
+            for term in step.with_outputs(outputs).loss_terms()
+        ]
         sources = [term.output for term in terms]
+        self._indices = _indices(sources, outputs)
+        loss, gradients = _loss_and_gradients(terms)
+        self.loss = self._with_penalty(loss, self.weights)
         self._sets = self._chain = None
         if are_several(step.inputs, sources):
             self._sets = PointSets(step.inputs, sources)
@@ -77,12 +83,11 @@ class Objective:
             self._chain = dense_chain(
                 self._select(step.outputs), step.inputs, self._variables
             )
+        self._gradient = self.form.gradient
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
         epsilon = np.finfo(self.weights.dtype.as_numpy_dtype).eps
         self.rounding = (
-            4
-            * epsilon
-            * tf.reduce_sum(tf.abs(self.form.gradient * self.outputs))
+            4 * epsilon * tf.reduce_sum(tf.abs(self._gradient * self.outputs))
         )
         if penalty is not None:
             self.rounding += (
@@ -140,23 +145,21 @@ class Objective:
         """
         weights = self.weights + step
         self._assign(self.unflatten(weights))
-        outputs = _detached(self._step.forward())
-        terms = self._step.with_outputs(outputs).loss_terms()
-        loss = self._with_penalty(_total(terms), weights)
-        direct = self.loss - loss
-
-        def by_outputs():
-            _, _, gradients = _loss_and_gradients(self._step, outputs)
-            slope = self.form.gradient + self._joined(gradients)
-            change = self._select(outputs) - self.outputs
-            reduction = -tf.reduce_sum(slope * change) / 2
-            if self.penalty is None:
-                return reduction
+        outputs = keras.tree.flatten(self._step.forward())
+        terms = [
+            dataclasses.replace(term, output=outputs[i])
+            for term, i in zip(self._terms, self._indices, strict=True)
+        ]
+        loss, gradients = _loss_and_gradients(terms)
+        direct = self.loss - self._with_penalty(loss, weights)
+        slope = self._gradient + self._joined(gradients)
+        change = self._joined([term.output for term in terms]) - self.outputs
+        by_outputs = -tf.reduce_sum(slope * change) / 2
+        if self.penalty is not None:
             middle = self.penalty * (self.weights + weights) / 2
-            return reduction - tf.reduce_sum(middle * step)
-
+            by_outputs -= tf.reduce_sum(middle * step)
         lost = 1e3 * (self.loss_rounding - self.rounding)
-        return tf.cond(tf.abs(direct) <= lost, by_outputs, lambda: direct)
+        return tf.where(tf.abs(direct) <= lost, by_outputs, direct)
 
     def _with_penalty(self, loss, weights):
         loss = tf.cast(loss, weights.dtype)
@@ -192,18 +195,12 @@ class Objective:
         )
 
 
-def _loss_and_gradients(step, outputs):
-    """The loss terms at outputs, their sum and its gradients by outputs."""
-    terms = step.with_outputs(outputs).loss_terms()
-    sources = [term.output for term in terms]
-    with tf.GradientTape() as tape:
-        tape.watch(sources)
-        loss = _total(terms)
-    return terms, loss, tape.gradient(loss, sources)
-
-
-def _total(terms):
-    return tf.add_n([term.value() for term in terms])
+def _loss_and_gradients(terms):
+    """The sum of loss terms, and its gradients by their outputs."""
+    values, gradients = zip(
+        *(term.value_and_gradient() for term in terms), strict=True
+    )
+    return tf.add_n(values), gradients
 
 
 def _detached(outputs):
