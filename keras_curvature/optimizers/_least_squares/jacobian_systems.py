@@ -39,8 +39,13 @@ def by_numbers(objective, step):
         return step("cholesky")
     if size > _CHOLESKY_WEIGHTS:
         return step("dual")
+    residuals = objective.form.residuals
+    known = residuals.shape.num_elements()
+    if known is not None:
+        # Each form that is traced holds the model and its derivatives.
+        return step("dual" if known < size else "cholesky")
     return tf.cond(
-        tf.size(objective.form.residuals) < size,
+        tf.size(residuals) < size,
         lambda: step("dual"),
         lambda: step("cholesky"),
     )
