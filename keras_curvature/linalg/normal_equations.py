@@ -96,7 +96,7 @@ class NormalEquations(NamedTuple):
     @property
     def column_norms(self) -> tf.Tensor:
         """Norms of the columns of A, shape `(n,)`."""
-        return tf.sqrt(tf.linalg.diag_part(self.matrix))
+        return tf.sqrt(diagonal_of(self.matrix))
 
     @property
     def least_damping(self) -> tf.Tensor:
@@ -117,8 +117,14 @@ def least_damping(gram):
     # The computed matrix differs from a positive semi-definite one by about
     # ε·trace in norm.
     epsilon = np.finfo(gram.dtype.as_numpy_dtype).eps
-    return 2 * epsilon * tf.linalg.trace(gram)
+    return 2 * epsilon * tf.reduce_sum(diagonal_of(gram))
 
 
 def _plus_diagonal(matrix, diagonal):
-    return tf.linalg.set_diag(matrix, tf.linalg.diag_part(matrix) + diagonal)
+    return tf.raw_ops.MatrixSetDiag(
+        input=matrix, diagonal=diagonal_of(matrix) + diagonal
+    )
+
+
+def diagonal_of(matrix):
+    return tf.raw_ops.MatrixDiagPart(input=matrix)
