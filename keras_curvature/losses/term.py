@@ -1,7 +1,6 @@
 """One summand of a compiled loss, and how Keras reduces it."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,10 @@ import keras
 import tensorflow as tf
 
 from keras_curvature.losses.known_loss import calls_function
+from keras_curvature.losses.reduction import (
+    derivative_of_reduction,
+    keep_masks,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,13 +184,10 @@ class LossTerm:
         if self.known_coefficients is not None:
             return self.known_coefficients
         losses = self._losses()
-        values = tf.stop_gradient(losses)
-        keep_masks([self.output, losses], values)
-        reduction = _Reduction(self.loss)
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            total = reduction(values, values, self.sample_weight)
-        coefficients = tape.gradient(total, values)
+        keep_masks([self.output, losses], losses)
+        coefficients = derivative_of_reduction(
+            self.loss, losses, self.sample_weight
+        )
         if self.weight is not None:
             coefficients *= self.weight
         return coefficients
@@ -260,28 +260,8 @@ class LossTerm:
         )
 
 
-class _Reduction(keras.losses.Loss):
-    """The reduction of another loss, applied to given values."""
-
-    def __init__(self, loss):
-        super().__init__(
-            name=loss.name, reduction=loss.reduction, dtype=loss.dtype
-        )
-
-    def call(self, y_true, y_pred):
-        return y_pred
-
-
 def aligned(target, output):
     """Both in the shapes in which Keras gives them to a loss function."""
     loss = keras.losses.MeanSquaredError()
     loss.fn = lambda y_true, y_pred: (y_true, y_pred)
     return loss.call(target, output)
-
-
-def keep_masks(sources, tensor):
-    """Gives `tensor` the Keras masks of all sources."""
-    masks = [getattr(source, "_keras_mask", None) for source in sources]
-    masks = [mask for mask in masks if mask is not None]
-    if masks:
-        tensor._keras_mask = functools.reduce(tf.logical_and, masks)

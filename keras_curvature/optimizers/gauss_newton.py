@@ -140,11 +140,7 @@ class GaussNewton(LeastSquaresSolver):
         }
 
     def _propose(self, objective, variables, state, form):
-        linearization = Linearization(
-            lambda: objective.outputs_of(objective.inputs),
-            variables,
-            unconnected_gradients="zero",
-        )
+        linearization, is_mixed = _linearized(objective, variables)
         gradient, product = _gradient_and_product(objective, linearization)
         weights_norm, gradient_norm = norm(objective.weights), norm(gradient)
         first = state["first_gradient_norm"]
@@ -176,7 +172,7 @@ class GaussNewton(LeastSquaresSolver):
                 "first_gradient_norm": first,
                 "cg_iterations": path.iterations,
             },
-            is_mixed=_differs(linearization.outputs, objective.outputs),
+            is_mixed=is_mixed,
         )
 
     def _progress(self):
@@ -191,6 +187,19 @@ class GaussNewton(LeastSquaresSolver):
             "cg_tolerance": self.cg_tolerance,
             "max_cg_iterations": self.max_cg_iterations,
         }
+
+
+def _linearized(objective, variables):
+    """What gives products with J, and whether a second pass is another."""
+    chain = objective.chain_of(objective.inputs)
+    if chain is not None:
+        return chain, tf.constant(False)
+    linearization = Linearization(
+        lambda: objective.outputs_of(objective.inputs),
+        variables,
+        unconnected_gradients="zero",
+    )
+    return linearization, _differs(linearization.outputs, objective.outputs)
 
 
 def _gradient_and_product(objective, linearization):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.dense_chain import dense_chain
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
-from keras_curvature.losses.term import keep_masks
+from keras_curvature.losses.reduction import keep_masks
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._least_squares.point_sets import (
     JointForm,
