@@ -1,7 +1,7 @@
-"""Products of vectors and matrices, one operation each.
+"""Products of vectors and matrices, of an operation or two each.
 
-`tf.tensordot` and `tf.linalg.matvec` make up to ten of them, which take longer
-to trace than to compute.
+`tf.tensordot`, `tf.norm` and `tf.linalg.matvec` make up to ten of them, which
+take longer to trace than to compute.
 """
 
 import tensorflow as tf
@@ -12,6 +12,11 @@ def dot(a, b):
     return tf.raw_ops.Einsum(inputs=[a, b], equation="i,i->")
 
 
+def norm(a):
+    """‖a‖, for a tensor of shape (n,)."""
+    return tf.sqrt(dot(a, a))
+
+
 def matvec(a, b):
     """A b, for tensors of shapes (m, n) and (n,)."""
     return tf.raw_ops.Einsum(inputs=[a, b], equation="ij,j->i")
@@ -20,6 +25,11 @@ def matvec(a, b):
 def combination(a, b):
     """Aᵀb, for tensors of shapes (m, n) and (m,)."""
     return tf.raw_ops.Einsum(inputs=[a, b], equation="ij,i->j")
+
+
+def outer(a, b):
+    """a bᵀ, for tensors of shapes (m,) and (n,)."""
+    return tf.expand_dims(a, 1) * b
 
 
 def outer_products(a, b):

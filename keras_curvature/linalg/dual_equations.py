@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature.linalg._gram import gram_of_rows
+from keras_curvature.linalg.dot import combination, matvec
 from keras_curvature.linalg.normal_equations import least_damping
+from keras_curvature.linalg.triangular_factor import cholesky_solve
 
 
 class DualEquations(NamedTuple):
@@ -77,7 +79,7 @@ class DualEquations(NamedTuple):
     def shifted(self, vector: tf.Tensor) -> DualEquations:
         """The system in z − `vector`: its residuals are r + A·`vector`."""
         return self._replace(
-            residuals=self.residuals + tf.linalg.matvec(self.matrix, vector)
+            residuals=self.residuals + matvec(self.matrix, vector)
         )
 
     def holding(self, is_held: tf.Tensor) -> DualEquations:
@@ -88,7 +90,7 @@ class DualEquations(NamedTuple):
     @property
     def gradient(self) -> tf.Tensor:
         """Aᵀr, shape `(n,)`."""
-        return tf.linalg.matvec(self.matrix, self.residuals, transpose_a=True)
+        return combination(self.matrix, self.residuals)
 
     @property
     def column_norms(self) -> tf.Tensor:
@@ -151,16 +153,14 @@ class DualFactor(NamedTuple):
 
     def inverse_form(self, vector: tf.Tensor) -> tf.Tensor:
         """vᵀ(AᵀA + λI)⁻¹v, for λ > 0."""
-        halfway = tf.linalg.triangular_solve(
-            self.lower, self._times(vector)[:, tf.newaxis]
-        )
+        column = tf.expand_dims(self._times(vector), 1)
+        halfway = tf.linalg.triangular_solve(self.lower, column)
         squares = tf.reduce_sum(vector**2) - tf.reduce_sum(halfway**2)
         return squares / self.damping
 
     def _times(self, vector):
-        return tf.linalg.matvec(self.matrix, vector)
+        return matvec(self.matrix, vector)
 
 
 def _solve_rows(matrix, lower, vector):
-    solution = tf.linalg.cholesky_solve(lower, vector[:, tf.newaxis])[:, 0]
-    return tf.linalg.matvec(matrix, solution, transpose_a=True)
+    return combination(matrix, cholesky_solve(lower, vector))

@@ -8,7 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature.linalg._gram import gram_of_columns
-from keras_curvature.linalg.triangular_factor import TriangularFactor
+from keras_curvature.linalg.dot import outer
+from keras_curvature.linalg.triangular_factor import (
+    TriangularFactor,
+    cholesky_solve,
+)
 
 
 class NormalEquations(NamedTuple):
@@ -72,7 +76,7 @@ class NormalEquations(NamedTuple):
     def scaled(self, scaling: tf.Tensor) -> NormalEquations:
         """The system in the unknowns `scaling`·z."""
         return NormalEquations(
-            self.matrix / (scaling[:, tf.newaxis] * scaling),
+            self.matrix / outer(scaling, scaling),
             self.gradient / scaling,
         )
 
@@ -93,7 +97,7 @@ class NormalEquations(NamedTuple):
     @property
     def column_norms(self) -> tf.Tensor:
         """Norms of the columns of A, shape `(n,)`."""
-        return tf.sqrt(tf.linalg.diag_part(self.matrix))
+        return tf.sqrt(diagonal_of(self.matrix))
 
     @property
     def least_damping(self) -> tf.Tensor:
@@ -104,8 +108,9 @@ class NormalEquations(NamedTuple):
         """The factor of AᵀA + λI, by Cholesky's method."""
         damping = tf.convert_to_tensor(damping, self.matrix.dtype)
         lower = tf.linalg.cholesky(_plus_diagonal(self.matrix, damping))
-        step = tf.linalg.cholesky_solve(lower, -self.gradient[:, tf.newaxis])
-        return TriangularFactor(damping, step[:, 0], lower)
+        return TriangularFactor(
+            damping, -cholesky_solve(lower, self.gradient), lower
+        )
 
 
 def least_damping(gram):
@@ -113,8 +118,14 @@ def least_damping(gram):
     # The computed matrix differs from a positive semi-definite one by about
     # ε·trace in norm.
     epsilon = np.finfo(gram.dtype.as_numpy_dtype).eps
-    return 2 * epsilon * tf.linalg.trace(gram)
+    return 2 * epsilon * tf.reduce_sum(diagonal_of(gram))
 
 
 def _plus_diagonal(matrix, diagonal):
-    return tf.linalg.set_diag(matrix, tf.linalg.diag_part(matrix) + diagonal)
+    return tf.raw_ops.MatrixSetDiag(
+        input=matrix, diagonal=diagonal_of(matrix) + diagonal
+    )
+
+
+def diagonal_of(matrix):
+    return tf.raw_ops.MatrixDiagPart(input=matrix)

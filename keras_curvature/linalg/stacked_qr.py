@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature.linalg.dot import combination, matvec
 from keras_curvature.linalg.triangular_factor import TriangularFactor
 
 
@@ -74,7 +75,7 @@ class StackedQR(NamedTuple):
 
     def shifted(self, vector: tf.Tensor) -> StackedQR:
         """The system in z − `vector`: its residuals are r + A·`vector`."""
-        along = tf.linalg.matvec(self.triangle[:, :-1], vector)
+        along = matvec(self.triangle[:, :-1], vector)
         last = self.triangle[:, -1] + along
         return StackedQR(
             tf.concat([self.triangle[:, :-1], last[:, tf.newaxis]], axis=1)
@@ -91,9 +92,7 @@ class StackedQR(NamedTuple):
     @property
     def gradient(self) -> tf.Tensor:
         """Aᵀr = Rᵀ·Qᵀr, shape `(n,)`."""
-        return tf.linalg.matvec(
-            self.triangle[:, :-1], self.triangle[:, -1], transpose_a=True
-        )
+        return combination(self.triangle[:, :-1], self.triangle[:, -1])
 
     @property
     def column_norms(self) -> tf.Tensor:
@@ -118,4 +117,4 @@ class StackedQR(NamedTuple):
         damped = self.with_diagonal(roots, tf.zeros_like(roots)).triangle
         lower = tf.transpose(damped[:, :-1])
         step = tf.linalg.triangular_solve(lower, -damped[:, -1:], adjoint=True)
-        return TriangularFactor(damping, step[:, 0], lower)
+        return TriangularFactor(damping, tf.squeeze(step, 1), lower)

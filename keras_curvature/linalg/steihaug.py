@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_curvature._casting import cast
-from keras_curvature.linalg.dot import dot
+from keras_curvature.linalg.dot import dot, norm
 
 
 class SteihaugSteps(NamedTuple):
@@ -129,13 +129,13 @@ def steihaug(
     dtype = gradient.dtype
     radii = tf.convert_to_tensor(radii, dtype)
     precondition = preconditioner or tf.identity
-    target = cast(tolerance, dtype) * tf.norm(gradient)
+    target = cast(tolerance, dtype) * norm(gradient)
 
     def unfinished(at):
         return (
             (at.iterations < max_iterations)
             & ~at.left[0]
-            & (tf.norm(at.r) > target)
+            & (norm(at.r) > target)
         )
 
     (at,) = tf.while_loop(

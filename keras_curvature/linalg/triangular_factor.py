@@ -24,9 +24,16 @@ class TriangularFactor(NamedTuple):
 
     def solve(self, vector: tf.Tensor) -> tf.Tensor:
         """(AᵀA + λI)⁻¹v."""
-        return tf.linalg.cholesky_solve(self.lower, vector[:, tf.newaxis])[:, 0]
+        return cholesky_solve(self.lower, vector)
 
     def inverse_form(self, vector: tf.Tensor) -> tf.Tensor:
         """vᵀ(AᵀA + λI)⁻¹v = ‖L⁻¹v‖²."""
-        halfway = tf.linalg.triangular_solve(self.lower, vector[:, tf.newaxis])
-        return tf.reduce_sum(halfway**2)
+        column = tf.expand_dims(vector, 1)
+        halfway = tf.linalg.triangular_solve(self.lower, column)
+        return tf.reduce_sum(tf.square(halfway))
+
+
+def cholesky_solve(lower, vector):
+    """(L·Lᵀ)⁻¹v, for a vector of shape `(n,)`."""
+    column = tf.expand_dims(vector, 1)
+    return tf.squeeze(tf.linalg.cholesky_solve(lower, column), 1)

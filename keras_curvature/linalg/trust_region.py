@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.linalg.dot import norm
 from keras_curvature.linalg.least_squares_system import (
     DampedFactor,
     LeastSquaresSystem,
@@ -61,14 +62,14 @@ def trust_region_step(
     least = system.least_damping
     # Less damping is lost in the rounding of A.
     epsilon = np.finfo(gradient.dtype.as_numpy_dtype).eps
-    lost = (epsilon * tf.norm(system.column_norms)) ** 2
+    lost = (epsilon * norm(system.column_norms)) ** 2
     # ‖z(λ)‖ ≤ ‖Aᵀr‖/λ, so the damping sought is below.
-    upper = tf.maximum(tf.norm(gradient) / radius, least)
+    upper = tf.maximum(norm(gradient) / radius, least)
     start = tf.clip_by_value(damping, least, upper)
 
     def unfinished(search):
         # All false where the step is NaN.
-        length = tf.norm(search.factor.step)
+        length = norm(search.factor.step)
         is_free = (search.factor.damping <= least) & (length <= radius)
         is_found = is_free | (tf.abs(length - radius) <= tolerance * radius)
         return (search.iterations < max_iterations) & ~is_found
@@ -99,7 +100,7 @@ class _Search(NamedTuple):
 def _next_damping(search, radius, least, lost):
     """The damping to try next, and the bounds after the last one."""
     _, factor, lower, upper = search
-    damping, length = factor.damping, tf.norm(factor.step)
+    damping, length = factor.damping, norm(factor.step)
     # Where there is no Cholesky factor, the damping is too small.
     exists = tf.math.is_finite(length)
     is_too_small = ~exists | (length > radius)

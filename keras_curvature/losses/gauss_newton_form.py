@@ -193,6 +193,8 @@ def with_outputs_of_all(terms, gradients):
 
 def _joined(forms):
     """The form of the outputs of all of them, for the same samples."""
+    if len(forms) == 1:
+        return forms[0]
     return GaussNewtonForm(
         tf.concat([form.residuals for form in forms], axis=1),
         tf.concat([form.scale for form in forms], axis=1),
@@ -222,7 +224,11 @@ def _form_of_output(term, gradient):
     residuals = tf.math.divide_no_nan(gradient, scale)
 
     def as_rows(tensor):
-        return tf.reshape(tensor, (-1, width))
+        return (
+            tensor
+            if tensor.shape.rank == 2
+            else tf.reshape(tensor, (-1, width))
+        )
 
     return GaussNewtonForm(
         as_rows(residuals),

@@ -1,7 +1,7 @@
 """One summand of a compiled loss, and how Keras reduces it."""
 
 import dataclasses
-import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +9,10 @@ import keras
 import tensorflow as tf
 
 from keras_curvature.losses.known_loss import calls_function
+from keras_curvature.losses.reduction import (
+    derivative_of_reduction,
+    keep_masks,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +26,8 @@ class LossTerm:
         sample_weight: Tensor or None. Defaults to None.
         weight: Float, the entry of `loss_weights`, or None for 1. Defaults to
             None.
+        known_coefficients: What `coefficients` returns where it was computed
+            before, see `with_coefficients`. Defaults to None.
 
     Example:
 
@@ -41,6 +47,7 @@ class LossTerm:
     output: tf.Tensor
     sample_weight: object = None
     weight: object = None
+    known_coefficients: tf.Tensor | None = None
 
     @property
     def function(self) -> Callable[..., Any] | None:
@@ -73,19 +80,41 @@ class LossTerm:
         Without a reduction, the sum of the losses: what the gradient of a
         training step is taken of.
         """
+        if self.known_coefficients is not None:
+            return tf.reduce_sum(self.known_coefficients * self._losses())
         value = self.loss(self.target, self.output, self.sample_weight)
         value = tf.reduce_sum(value)
         return value if self.weight is None else value * self.weight
 
     def gradient(self) -> tf.Tensor:
         """∂(this summand) / ∂output, a tensor in the output's shape."""
+        return self.value_and_gradient()[1]
+
+    def value_and_gradient(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """`value` and `gradient` of one pass."""
         # A copy, because Keras takes the logits of a softmax in its place.
         output = tf.identity(self.output)
         keep_masks([self.output], output)
+        here = dataclasses.replace(self, output=output)
+        weights = self.known_coefficients
         with tf.GradientTape() as tape:
             tape.watch(output)
-            value = dataclasses.replace(self, output=output).value()
-        return tape.gradient(value, output)
+            result = here.value() if weights is None else here._losses()
+        gradient = tape.gradient(result, output, weights)
+        if weights is not None:
+            result = tf.reduce_sum(weights * result)
+        return result, gradient
+
+    def with_coefficients(self) -> "LossTerm":
+        """This summand with its coefficients computed, once for all outputs.
+
+        `dataclasses.replace(term, output=...)` of it costs the losses of the
+        samples and their sum. A loss that reduces the batch to one number
+        itself has none, and stays as it is.
+        """
+        if self._reduces_itself:
+            return self
+        return dataclasses.replace(self, known_coefficients=self.coefficients())
 
     def undivided(self) -> tf.Tensor:
         """The same summand before its loss is divided for a mean.
@@ -125,10 +154,14 @@ class LossTerm:
             Scalar int32 tensor, or None for a loss that reduces the batch to
             one number itself.
         """
-        if type(self.loss).__call__ is not keras.losses.Loss.__call__:
+        if self._reduces_itself:
             return None
         losses = self._losses()
         return tf.shape(losses)[0] if losses.shape.rank else None
+
+    @property
+    def _reduces_itself(self):
+        return type(self.loss).__call__ is not keras.losses.Loss.__call__
 
     def error(self) -> tf.Tensor:
         """output − target, their ranks matched as the loss matches them."""
@@ -148,14 +181,13 @@ class LossTerm:
             Tensor in the shape of `loss.call(target, output)`, that of the
             output without its last axis.
         """
+        if self.known_coefficients is not None:
+            return self.known_coefficients
         losses = self._losses()
-        values = tf.stop_gradient(losses)
-        keep_masks([self.output, losses], values)
-        reduction = _Reduction(self.loss)
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            total = reduction(values, values, self.sample_weight)
-        coefficients = tape.gradient(total, values)
+        keep_masks([self.output, losses], losses)
+        coefficients = derivative_of_reduction(
+            self.loss, losses, self.sample_weight
+        )
         if self.weight is not None:
             coefficients *= self.weight
         return coefficients
@@ -183,9 +215,18 @@ class LossTerm:
         """
         entries = self.output if entries is None else entries
         weights = self.coefficients_of(entries)
-        count = tf.size(entries) / tf.maximum(tf.size(weights), 1)
-        weights /= tf.cast(count, weights.dtype)
-        return tf.cast(weights, entries.dtype)
+        # The weights have length 1 on the axes over which the loss averages.
+        lengths = [
+            length
+            for length, own in zip(entries.shape, weights.shape, strict=True)
+            if own == 1
+        ]
+        if None in lengths:
+            count = tf.size(entries) / tf.maximum(tf.size(weights), 1)
+            count = tf.cast(count, weights.dtype)
+        else:
+            count = math.prod(lengths)
+        return tf.cast(weights / count, entries.dtype)
 
     def coefficients_of(self, entries: tf.Tensor) -> tf.Tensor:
         """`coefficients` with further axes, so that they scale the entries.
@@ -219,28 +260,8 @@ class LossTerm:
         )
 
 
-class _Reduction(keras.losses.Loss):
-    """The reduction of another loss, applied to given values."""
-
-    def __init__(self, loss):
-        super().__init__(
-            name=loss.name, reduction=loss.reduction, dtype=loss.dtype
-        )
-
-    def call(self, y_true, y_pred):
-        return y_pred
-
-
 def aligned(target, output):
     """Both in the shapes in which Keras gives them to a loss function."""
     loss = keras.losses.MeanSquaredError()
     loss.fn = lambda y_true, y_pred: (y_true, y_pred)
     return loss.call(target, output)
-
-
-def keep_masks(sources, tensor):
-    """Gives `tensor` the Keras masks of all sources."""
-    masks = [getattr(source, "_keras_mask", None) for source in sources]
-    masks = [mask for mask in masks if mask is not None]
-    if masks:
-        tensor._keras_mask = functools.reduce(tf.logical_and, masks)

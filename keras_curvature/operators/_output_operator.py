@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.linalg.inverse_cholesky import lower_rows, whole
-from keras_curvature.losses.term import keep_masks
+from keras_curvature.losses.reduction import keep_masks
 from keras_curvature.operators._layer_sums import LayerSums, from_grams
 from keras_curvature.operators._model_operator import (
     ModelOperator,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_curvature.autodiff.gauss_newton import OutputHessian
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
 from keras_curvature.losses.known_loss import known_loss
-from keras_curvature.losses.term import keep_masks
+from keras_curvature.losses.reduction import keep_masks
 from keras_curvature.operators._output_curvature import BlockCurvature
 from keras_curvature.operators._output_operator import OutputOperator
 

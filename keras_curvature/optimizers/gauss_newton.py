@@ -12,6 +12,7 @@ from keras_curvature._checks import (
 )
 from keras_curvature.autodiff.jacobian import Linearization
 from keras_curvature.linalg import steihaug
+from keras_curvature.linalg.dot import norm
 from keras_curvature.optimizers._common.trust_region import (
     first_radius,
     is_at_boundary,
@@ -139,13 +140,9 @@ class GaussNewton(LeastSquaresSolver):
         }
 
     def _propose(self, objective, variables, state, form):
-        linearization = Linearization(
-            lambda: objective.outputs_of(objective.inputs),
-            variables,
-            unconnected_gradients="zero",
-        )
+        linearization, is_mixed = _linearized(objective, variables)
         gradient, product = _gradient_and_product(objective, linearization)
-        norm, gradient_norm = tf.norm(objective.weights), tf.norm(gradient)
+        weights_norm, gradient_norm = norm(objective.weights), norm(gradient)
         first = state["first_gradient_norm"]
         first = tf.where(first > 0, first, gradient_norm)
         radius = state["trust_radius"]
@@ -153,7 +150,7 @@ class GaussNewton(LeastSquaresSolver):
             tf.where(
                 radius > 0,
                 radius,
-                first_radius(self.initial_trust_radius, norm),
+                first_radius(self.initial_trust_radius, weights_norm),
             ),
             self.max_attempts,
         )
@@ -163,19 +160,19 @@ class GaussNewton(LeastSquaresSolver):
             radii,
             tf.minimum(
                 tf.sqrt(gradient_norm / first),
-                tf.constant(self.cg_tolerance, norm.dtype),
+                tf.constant(self.cg_tolerance, gradient.dtype),
             ),
             self.max_cg_iterations,
         )
         return Proposals(
             propose=_points_of(path, radii),
-            norm=norm,
+            norm=weights_norm,
             gradient=gradient_norm,
             kept={
                 "first_gradient_norm": first,
                 "cg_iterations": path.iterations,
             },
-            is_mixed=_differs(linearization.outputs, objective.outputs),
+            is_mixed=is_mixed,
         )
 
     def _progress(self):
@@ -190,6 +187,19 @@ class GaussNewton(LeastSquaresSolver):
             "cg_tolerance": self.cg_tolerance,
             "max_cg_iterations": self.max_cg_iterations,
         }
+
+
+def _linearized(objective, variables):
+    """What gives products with J, and whether a second pass is another."""
+    chain = objective.chain_of(objective.inputs)
+    if chain is not None:
+        return chain, tf.constant(False)
+    linearization = Linearization(
+        lambda: objective.outputs_of(objective.inputs),
+        variables,
+        unconnected_gradients="zero",
+    )
+    return linearization, _differs(linearization.outputs, objective.outputs)
 
 
 def _gradient_and_product(objective, linearization):

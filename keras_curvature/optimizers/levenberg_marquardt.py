@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_choice, checked_integer
+from keras_curvature.linalg.dot import norm
 from keras_curvature.optimizers._least_squares.base import LeastSquaresSolver
 from keras_curvature.optimizers._least_squares.bounded_steps import (
     BoundedSteps,
@@ -238,7 +239,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
         cosines = gradient / scaling_of(norms, "marquardt")
         return Proposals(
             propose=steps.propose,
-            norm=tf.norm(scaling * objective.weights),
+            norm=norm(scaling * objective.weights),
             gradient=tf.reduce_max(tf.abs(cosines)),
             kept={"column_norms": norms},
             is_mixed=is_mixed,

@@ -45,7 +45,7 @@ class Solver(keras.optimizers.Optimizer):
     after the last step, which `fit` calls, gives the model the best point that
     was accepted: between two steps it may stand at a trial.
 
-    A subclass gives `_status` (the variable that holds the code of the
+    A subclass gives `_status` (a variable or tensor with the code of the
     `StopReason`, 0 while the run goes on), `_progress()` and `reset()`; one
     whose model stands at a trial point between two steps also gives
     `restore_accepted_point()` and `restore_trial()`.

@@ -30,8 +30,8 @@ class Flattening:
             [
                 tf.zeros([size], self.dtype)
                 if tensor is None
-                else tf.reshape(
-                    tf.cast(tf.convert_to_tensor(tensor), self.dtype), [-1]
+                else _reshaped(
+                    tf.cast(tf.convert_to_tensor(tensor), self.dtype), (size,)
                 )
                 for tensor, size in zip(tensors, self._sizes, strict=True)
             ],
@@ -45,7 +45,7 @@ class Flattening:
     def unflatten(self, vector):
         """List of tensors with the shapes and dtypes of the variables."""
         return [
-            tf.cast(tf.reshape(part, shape), dtype)
+            tf.cast(_reshaped(part, shape), dtype)
             for part, shape, dtype in zip(
                 self.split(vector),
                 self._shapes,
@@ -53,3 +53,8 @@ class Flattening:
                 strict=True,
             )
         ]
+
+
+def _reshaped(tensor, shape):
+    """The tensor in that shape, itself where it has it."""
+    return tensor if tensor.shape == shape else tf.reshape(tensor, shape)

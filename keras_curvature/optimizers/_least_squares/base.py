@@ -12,10 +12,7 @@ from keras_curvature._checks import (
     checked_number,
 )
 from keras_curvature._typing import Variables
-from keras_curvature.autodiff.variables import (
-    created_outside_of_traces,
-    set_to_zero,
-)
+from keras_curvature.autodiff.variables import created_outside_of_traces
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
     check_all_known,
@@ -33,8 +30,9 @@ from keras_curvature.optimizers._least_squares.run import (
     carried_on,
     shapes,
 )
+from keras_curvature.optimizers._least_squares.state import RunState
 from keras_curvature.optimizers._least_squares.trials import try_steps
-from keras_curvature.optimizers.solver import Solver, SolverError
+from keras_curvature.optimizers.solver import Solver, SolverError, number
 from keras_curvature.optimizers.stop_reason import StopReason
 
 
@@ -92,18 +90,8 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         dtype = refuse_variables(self, variables, self.keeps_bounds)
         size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
-        self._state = {
-            name: self.add_variable(
-                shape=shape,
-                dtype=kind or dtype,
-                aggregation="only_first_replica",
-                name=name,
-            )
-            for name, (shape, kind) in {
-                **shapes(size),
-                **self._method_shapes(size),
-            }.items()
-        }
+        entries = {**shapes(size), **self._method_shapes(size)}
+        self._state = RunState(self, entries, dtype)
 
     def _method_shapes(self, size):
         """Shape, and dtype or None for that of the weights, of own state."""
@@ -126,11 +114,9 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         objective = Objective(
             step, variables, l2_penalty(self, step.model, variables)
         )
-        before = begun(
-            {name: v.value for name, v in self._state.items()}, objective
-        )
+        before = begun(self._state, objective)
         try:
-            moved, after = self._by_form(
+            after = self._by_form(
                 objective,
                 lambda form: self._step(objective, variables, before, form),
             )
@@ -138,9 +124,8 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             # Run eagerly, a step can be interrupted at a trial point.
             objective.return_to_start()
             raise
-        objective.move(after["accepted"] > 0, moved)
-        for name, variable in self._state.items():
-            variable.assign(after[name])
+        objective.move(after["point"])
+        self._state.assign(after)
         self._iterations.assign_add(1)
         return objective.loss
 
@@ -149,7 +134,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         return step(None)
 
     def _step(self, objective, variables, state, form):
-        """The weights to move to and the state after this step."""
+        """The state after this step, with the weights to move to."""
         proposals = self._propose(objective, variables, state, form)
         first = first_radius(self.initial_trust_radius, proposals.norm)
         radius = state["trust_radius"]
@@ -164,11 +149,7 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             max_attempts=tf.where(state["status"] == 0, self.max_attempts, 0),
             bounds=proposals.bounds,
         )
-        after = carried_on(self, state, objective, proposals, trial)
-        moved = objective.weights + trial.step
-        if proposals.bounds is not None:
-            moved = proposals.bounds.reached(moved)
-        return moved, after
+        return carried_on(self, state, objective, proposals, trial)
 
     def _propose(self, objective, variables, state, form):
         """The `Proposals` at the current weights."""
@@ -190,29 +171,29 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
 
     def reset(self) -> None:
         if self.built:
-            set_to_zero(self._state.values())
+            self._state.reset()
         self._has_warned = False
 
     def announce_new_data(self) -> None:
-        if not self.built or not self._state["steps"].numpy():
+        if not self.built or not number(self._state["steps"]):
             return
-        set_to_zero(self._state[name] for name in ("status", "repeats"))
+        changed = self._state["changed_batches"]
         # This change is meant: it counts for no warning.
-        self._state["changed_batches"].assign_sub(1)
+        self._state.update(status=0, repeats=0, changed_batches=changed - 1)
 
     def raise_on_error(self) -> None:
         try:
             super().raise_on_error()
         except SolverError:
             # The next step begins a new run.
-            self._state["is_raised"].assign(1)
+            self._state.update(is_raised=1)
             raise
 
     def warn(self) -> None:
         if not self.built or self.mini_batches or self._has_warned:
             return
         steps, changes = (
-            int(self._state[name].numpy())
+            int(number(self._state[name]))
             for name in ("steps", "changed_batches")
         )
         if changes >= 2 and 2 * changes >= steps:

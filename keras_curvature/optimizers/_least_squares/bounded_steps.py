@@ -5,6 +5,7 @@ import typing
 import tensorflow as tf
 
 from keras_curvature.linalg import trust_region_step
+from keras_curvature.linalg.dot import norm
 from keras_curvature.optimizers._least_squares.bounds import Bounds
 from keras_curvature.optimizers._least_squares.trials import Proposal
 
@@ -80,7 +81,7 @@ class BoundedSteps:
         return Proposal.in_dtype(
             self._dtype,
             step=step / self._scaling,
-            length=tf.norm(z),
+            length=norm(z),
             radius=radius,
             predicted=predicted,
             is_free=factor.damping <= system.least_damping,

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_curvature.linalg import trust_region_step
+from keras_curvature.linalg.dot import dot
 from keras_curvature.optimizers._least_squares.trials import Proposal
 
 
@@ -38,10 +39,10 @@ class DampedSteps:
         )
         z, damping = factor.step, factor.damping
         # −gᵀz − ½‖A·z‖² with (AᵀA + λI)z = −g (Moré, section 4).
-        slope = tf.reduce_sum(self._system.gradient * z)
-        predicted = (damping * tf.reduce_sum(z**2) - slope) / 2
+        squares = dot(z, z)
+        predicted = (damping * squares - dot(self._system.gradient, z)) / 2
         is_free = damping <= self._least_damping
-        length, bend = tf.norm(z), {}
+        length, bend = tf.sqrt(squares), {}
         if self._acceleration is not None:
             half, tolerance, longest = self._acceleration(
                 factor, self._scaling, predicted

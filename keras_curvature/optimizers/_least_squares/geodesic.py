@@ -4,9 +4,13 @@ import tensorflow as tf
 
 from keras_curvature.autodiff import SecondDerivativeError
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
+from keras_curvature.linalg.dot import norm
 from keras_curvature.optimizers._common.trust_region import LEAST_SQUARES
 from keras_curvature.optimizers._least_squares.scaling import FEW_WEIGHTS
-from keras_curvature.optimizers._least_squares.slices import sum_over_slices
+from keras_curvature.optimizers._least_squares.slices import (
+    are_whole,
+    sum_over_slices,
+)
 
 # The longest acceleration, relative to the step (Transtrum and Sethna): where
 # the second order is as long as the first, the series is not to be trusted.
@@ -75,7 +79,7 @@ def geodesic_acceleration(
             if is_required:
                 raise
             return tf.zeros_like(z), unlimited, unlimited
-        step, length = tf.norm(z), 2 * tf.norm(half)
+        step, length = norm(z), 2 * norm(half)
         # The step alone where there is no second derivative, and where the
         # loss cannot show whether to trust it.
         rounding = tf.cast(objective.rounding, predicted.dtype)
@@ -88,7 +92,7 @@ def geodesic_acceleration(
         # Apart from 0, so that it may be divided by.
         has_bend = is_bent & (length > 1e-6 * step)
         bend = tf.where(has_bend, length, tf.ones_like(length))
-        longest = _NEAREST * limit * step**2 / bend
+        longest = _NEAREST * limit * tf.square(step) / bend
         return half, tolerance, tf.where(has_bend, longest, unlimited)
 
     return acceleration
@@ -96,8 +100,6 @@ def geodesic_acceleration(
 
 def second_order_term(objective, variables, step, slice_size):
     """Jᵀ·H_L·y″, with y″ the outputs' second derivative along a step.
-
-    Leaves the model at the start of the step.
 
     Args:
         objective: `Objective`.
@@ -108,13 +110,13 @@ def second_order_term(objective, variables, step, slice_size):
     Returns:
         Tensor of shape `(n,)`.
     """
-    objective.return_to_start()
+    if not (objective.is_chain and are_whole(objective, slice_size)):
+        objective.return_to_start()
     vectors = objective.unflatten(step)
 
     def add(total, inputs, outputs, form):
-        along = _second_derivative(objective, inputs, variables, vectors)
-        cotangents = form.hessian_product(along.value)
-        pulled = along.vector_jacobian_product(cotangents)
+        value, pull = _second_derivative(objective, inputs, variables, vectors)
+        pulled = pull(form.hessian_product(value))
         return total + objective.flatten(pulled)
 
     return sum_over_slices(add, tf.zeros_like(step), objective, slice_size)
@@ -123,8 +125,7 @@ def second_order_term(objective, variables, step, slice_size):
 def second_order_rows(objective, variables, step):
     """u = Sᵀy″ with Aᵀu = Jᵀ·H_L·y″: an entry for each row of A.
 
-    Differentiates all samples at once, as A holds all of them. Leaves the
-    model at the start of the step.
+    Differentiates all samples at once, as A holds all of them.
 
     Args:
         objective: `Objective`.
@@ -134,11 +135,12 @@ def second_order_rows(objective, variables, step):
     Returns:
         Tensor of shape `(batch·m,)`, with a penalty `(batch·m + n,)`.
     """
-    objective.return_to_start()
-    along = _second_derivative(
+    if not objective.is_chain:
+        objective.return_to_start()
+    value, _ = _second_derivative(
         objective, objective.inputs, variables, objective.unflatten(step)
     )
-    rows = tf.reshape(objective.form.push(along.value), (-1,))
+    rows = tf.reshape(objective.form.push(value), (-1,))
     if objective.penalty is None:
         return rows
     # The residuals of a penalty are linear in the weights.
@@ -146,11 +148,16 @@ def second_order_rows(objective, variables, step):
 
 
 def _second_derivative(objective, inputs, variables, vectors):
-    """That of the outputs along vectors in the shapes of the variables."""
+    """That of the outputs along vectors, and the function u ↦ Jᵀ·u."""
+    chain = objective.chain_of(inputs)
+    if chain is not None:
+        value = chain.second_derivative(vectors)
+        return value, chain.vector_jacobian_product
     try:
-        return SecondDirectionalDerivative(
+        along = SecondDirectionalDerivative(
             lambda: objective.outputs_of(inputs), variables, vectors
         )
+        return along.value, along.vector_jacobian_product
     except SecondDerivativeError as error:
         raise SecondDerivativeError(
             f"{error} Or set geodesic_acceleration=False."

@@ -39,8 +39,13 @@ def by_numbers(objective, step):
         return step("cholesky")
     if size > _CHOLESKY_WEIGHTS:
         return step("dual")
+    residuals = objective.form.residuals
+    known = residuals.shape.num_elements()
+    if known is not None:
+        # Each form that is traced holds the model and its derivatives.
+        return step("dual" if known < size else "cholesky")
     return tf.cond(
-        tf.size(objective.form.residuals) < size,
+        tf.size(residuals) < size,
         lambda: step("dual"),
         lambda: step("cholesky"),
     )
@@ -129,6 +134,12 @@ def _columns(objective, variables, inputs, outputs, form):
     A is a list of tensors of shape `(samples, m, size)`, one a variable that
     is not empty.
     """
+    chain = objective.chain_of(inputs)
+    if chain is not None:
+        unit_vectors = tf.eye(outputs.shape[1], dtype=outputs.dtype)
+        cotangents = form.push(tf.expand_dims(unit_vectors, 0))
+        # Its samples are not mixed.
+        return chain.rows(cotangents), tf.constant(False)
     variables = [v for v in variables if v.value.shape.num_elements()]
     alone, jacobians = per_sample_jacobian(
         objective.outputs_of, inputs, variables, unconnected_gradients="zero"

@@ -1,11 +1,14 @@
 """The loss of one batch as a function of all weights."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.autodiff.dense_chain import dense_chain
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
-from keras_curvature.losses.term import keep_masks
+from keras_curvature.losses.reduction import keep_masks
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._least_squares.point_sets import (
     JointForm,
@@ -53,11 +56,15 @@ class Objective:
         self.weights = self.flatten(self._values)
         outputs = _detached(step.outputs)
         refuse_unknown_sizes(outputs)
-        terms, loss, gradients = _loss_and_gradients(step, outputs)
-        self._indices = _indices([term.output for term in terms], outputs)
-        self.loss = self._with_penalty(loss, self.weights)
+        self._terms = terms = [
+            term.with_coefficients()
+            for term in step.with_outputs(outputs).loss_terms()
+        ]
         sources = [term.output for term in terms]
-        self._sets = None
+        self._indices = _indices(sources, outputs)
+        loss, gradients = _loss_and_gradients(terms)
+        self.loss = self._with_penalty(loss, self.weights)
+        self._sets = self._chain = None
         if are_several(step.inputs, sources):
             self._sets = PointSets(step.inputs, sources)
             forms = self._sets.forms(terms, gradients)
@@ -73,12 +80,14 @@ class Objective:
             self.form = gauss_newton_form(terms, gradients)
             self.outputs = self._select(outputs)
             self.parts = [Part(step.inputs, self.outputs, self.form)]
+            self._chain = dense_chain(
+                self._select(step.outputs), step.inputs, self._variables
+            )
+        self._gradient = self.form.gradient
         # An output that is off by ε changes L by ε·|∂L/∂output · output|.
         epsilon = np.finfo(self.weights.dtype.as_numpy_dtype).eps
         self.rounding = (
-            4
-            * epsilon
-            * tf.reduce_sum(tf.abs(self.form.gradient * self.outputs))
+            4 * epsilon * tf.reduce_sum(tf.abs(self._gradient * self.outputs))
         )
         if penalty is not None:
             self.rounding += (
@@ -112,6 +121,21 @@ class Objective:
         flat = keras.tree.flatten(self._step.forward(inputs))
         return self._sets.rows(index, [flat[i] for i in self._indices])
 
+    @property
+    def is_chain(self):
+        """Whether the batch has a `DenseChain`, which needs no new pass."""
+        return self._chain is not None
+
+    def chain_of(self, inputs):
+        """The `DenseChain` of these samples at the start, None if it is none.
+
+        Args:
+            inputs: As for `outputs_of`, where the model stands at the start.
+        """
+        if self._chain is None or inputs is self.inputs:
+            return self._chain
+        return dense_chain(self.outputs_of(inputs), inputs, self._variables)
+
     def reduction(self, step):
         """L(w) − L(w + step); leaves the model at w + step.
 
@@ -121,23 +145,21 @@ class Objective:
         """
         weights = self.weights + step
         self._assign(self.unflatten(weights))
-        outputs = _detached(self._step.forward())
-        terms = self._step.with_outputs(outputs).loss_terms()
-        loss = self._with_penalty(_total(terms), weights)
-        direct = self.loss - loss
-
-        def by_outputs():
-            _, _, gradients = _loss_and_gradients(self._step, outputs)
-            slope = self.form.gradient + self._joined(gradients)
-            change = self._select(outputs) - self.outputs
-            reduction = -tf.reduce_sum(slope * change) / 2
-            if self.penalty is None:
-                return reduction
+        outputs = keras.tree.flatten(self._step.forward())
+        terms = [
+            dataclasses.replace(term, output=outputs[i])
+            for term, i in zip(self._terms, self._indices, strict=True)
+        ]
+        loss, gradients = _loss_and_gradients(terms)
+        direct = self.loss - self._with_penalty(loss, weights)
+        slope = self._gradient + self._joined(gradients)
+        change = self._joined([term.output for term in terms]) - self.outputs
+        by_outputs = -tf.reduce_sum(slope * change) / 2
+        if self.penalty is not None:
             middle = self.penalty * (self.weights + weights) / 2
-            return reduction - tf.reduce_sum(middle * step)
-
+            by_outputs -= tf.reduce_sum(middle * step)
         lost = 1e3 * (self.loss_rounding - self.rounding)
-        return tf.cond(tf.abs(direct) <= lost, by_outputs, lambda: direct)
+        return tf.where(tf.abs(direct) <= lost, by_outputs, direct)
 
     def _with_penalty(self, loss, weights):
         loss = tf.cast(loss, weights.dtype)
@@ -149,15 +171,9 @@ class Objective:
         """Leaves the model exactly where it was."""
         self._assign(self._values)
 
-    def move(self, is_accepted, weights):
-        """Leaves the model at these weights, or exactly where it was."""
-        moved = self.unflatten(weights)
-        self._assign(
-            [
-                tf.where(is_accepted, new, old)
-                for new, old in zip(moved, self._values, strict=True)
-            ]
-        )
+    def move(self, weights):
+        """Leaves the model at these weights."""
+        self._assign(self.unflatten(weights))
 
     def _assign(self, values):
         for variable, value in zip(self._variables, values, strict=True):
@@ -171,24 +187,20 @@ class Objective:
         """Tensors of shape `(batch, ...)` as one of shape `(batch, m)`."""
         if self._sets is not None:
             return self._sets.column(tensors)
+        if len(tensors) == 1 and tensors[0].shape.rank == 2:
+            return tensors[0]
         return tf.concat(
             [tf.reshape(t, (-1, int(np.prod(t.shape[1:])))) for t in tensors],
             axis=1,
         )
 
 
-def _loss_and_gradients(step, outputs):
-    """The loss terms at outputs, their sum and its gradients by outputs."""
-    terms = step.with_outputs(outputs).loss_terms()
-    sources = [term.output for term in terms]
-    with tf.GradientTape() as tape:
-        tape.watch(sources)
-        loss = _total(terms)
-    return terms, loss, tape.gradient(loss, sources)
-
-
-def _total(terms):
-    return tf.add_n([term.value() for term in terms])
+def _loss_and_gradients(terms):
+    """The sum of loss terms, and its gradients by their outputs."""
+    values, gradients = zip(
+        *(term.value_and_gradient() for term in terms), strict=True
+    )
+    return tf.add_n(values), gradients
 
 
 def _detached(outputs):

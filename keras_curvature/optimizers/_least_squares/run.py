@@ -59,31 +59,31 @@ def shapes(size):
 
 
 def begun(state, objective):
-    """The state before a step: zeros where a new run begins with it.
+    """The entries before a step: zeros where a new run begins with it.
 
     That is where the weights were moved by hand, or after an error.
+
+    Args:
+        state: `RunState`.
+        objective: `Objective`.
     """
+    entries = state.read()
     epsilon = _epsilon(objective)
-    size = tf.maximum(tf.abs(objective.weights), tf.abs(state["point"]))
+    size = tf.maximum(tf.abs(objective.weights), tf.abs(entries["point"]))
     # Not ≠: a compiler may have rounded the weights otherwise.
     is_moved = tf.reduce_any(
-        tf.abs(objective.weights - state["point"]) > 8 * epsilon * size
+        tf.abs(objective.weights - entries["point"]) > 8 * epsilon * size
     )
-    is_new = is_moved | (state["is_raised"] > 0)
-    is_same = _is_same_batch(state, objective)
+    is_new = is_moved | (entries["is_raised"] > 0)
+    is_same = _is_same_batch(entries, objective)
     # Another batch, but not after an error that nobody has seen.
-    is_converged = (state["status"] != RUNNING) & ~_is_error(state["status"])
-    status = tf.where(is_converged & ~is_same, RUNNING, state["status"])
+    is_converged = (entries["status"] != RUNNING) & ~_is_error(entries)
+    status = tf.where(is_converged & ~is_same, RUNNING, entries["status"])
     rewritten = tf.where(
-        is_moved & (state["steps"] > 0), state["rewritten"] + 1, 0
+        is_moved & (entries["steps"] > 0), entries["rewritten"] + 1, 0
     )
-    state = {**state, "status": status, "rewritten": rewritten}
-    return {
-        name: value
-        if name in ("evaluations", "rewritten")
-        else tf.where(is_new, tf.zeros_like(value), value)
-        for name, value in state.items()
-    }
+    entries = {**entries, "status": status, "rewritten": rewritten}
+    return state.cleared(is_new, entries, kept=("evaluations", "rewritten"))
 
 
 def carried_on(solver, state, objective, proposals, trial):
@@ -124,6 +124,9 @@ def carried_on(solver, state, objective, proposals, trial):
         for name, value in step.items()
     }
     is_changed = (state["steps"] > 0) & ~is_same
+    moved = objective.weights + trial.step
+    if proposals.bounds is not None:
+        moved = proposals.bounds.reached(moved)
     return {
         **state,
         **after,
@@ -131,9 +134,7 @@ def carried_on(solver, state, objective, proposals, trial):
             solver, state, objective, proposals, trial, repeats >= _REPEATS
         ),
         "accepted": tf.cast(is_accepted, "int32"),
-        "point": tf.where(
-            is_accepted, objective.weights + trial.step, objective.weights
-        ),
+        "point": tf.where(is_accepted, moved, objective.weights),
         "steps": state["steps"] + 1,
         "evaluations": state["evaluations"] + 1 + trial.attempts,
         "accepted_steps": state["accepted_steps"]
@@ -161,10 +162,14 @@ def _status(solver, state, objective, proposals, trial, may_end):
         & (largest <= solver.loss_tolerance * tf.abs(loss)),
         StopReason.PRECISION: trial.is_exhausted,
     }
-    status = tf.constant(RUNNING)
-    for reason, holds in reversed(tests.items()):
-        holds &= may_end | reason.is_error
-        status = tf.where(holds, reason.code, status)
+    holds = tf.stack(list(tests.values()))
+    holds &= may_end | tf.constant([reason.is_error for reason in tests])
+    codes = tf.constant([*(reason.code for reason in tests), RUNNING])
+    places = tf.constant(list(range(len(tests))))
+    # Of the first that holds.
+    status = tf.gather(
+        codes, tf.reduce_min(tf.where(holds, places, len(tests)))
+    )
     # A run that has ended stays ended.
     return tf.where(state["status"] == RUNNING, status, state["status"])
 
@@ -175,9 +180,9 @@ def _is_same_batch(state, objective):
     return (change <= objective.loss_rounding) & (state["steps"] > 0)
 
 
-def _is_error(status):
+def _is_error(state):
     codes = [reason.code for reason in StopReason if reason.is_error]
-    return tf.reduce_any(tf.equal(status, codes))
+    return tf.reduce_any(tf.equal(state["status"], codes))
 
 
 def _epsilon(objective):

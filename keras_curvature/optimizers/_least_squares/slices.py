@@ -19,6 +19,12 @@ def sum_over_slices(add, empty, objective, slice_size):
     return total
 
 
+def are_whole(objective, slice_size):
+    """Whether the samples of each part are known to be one slice."""
+    counts = [part.form.residuals.shape[0] for part in objective.parts]
+    return None not in counts and max(counts) <= slice_size
+
+
 def _sum_over_part(add, empty, part, slice_size):
     """The sum over the samples of one `Part`."""
     samples = part.form.residuals.shape[0]

@@ -51,16 +51,29 @@ class Trial(typing.NamedTuple):
 
     attempts: tf.Tensor
     step: tf.Tensor
+    # Numbers.
     length: tf.Tensor
     radius: tf.Tensor
     damping: tf.Tensor
     predicted: tf.Tensor
     actual: tf.Tensor
     ratio: tf.Tensor
+    # Bools.
     is_free: tf.Tensor
     is_accepted: tf.Tensor
     is_exhausted: tf.Tensor
     was_rejected: tf.Tensor
+
+    def together(self):
+        """All entries in four tensors: each costs a loop some operations."""
+        attempts, step, *scalars = self
+        return attempts, step, tf.stack(scalars[:6]), tf.stack(scalars[6:])
+
+    @classmethod
+    def apart(cls, tensors):
+        """The inverse of `together`."""
+        attempts, step, numbers, bools = tensors
+        return cls(attempts, step, *tf.unstack(numbers), *tf.unstack(bools))
 
 
 def try_steps(
@@ -118,11 +131,13 @@ def try_steps(
         is_exhausted=no,
         was_rejected=no,
     )
-    (trial,) = tf.while_loop(
-        unfinished,
-        lambda trial: (attempt(trial),),
-        (start,),
-        parallel_iterations=1,
+    trial = Trial.apart(
+        tf.while_loop(
+            lambda *state: unfinished(Trial.apart(state)),
+            lambda *state: attempt(Trial.apart(state)).together(),
+            start.together(),
+            parallel_iterations=1,
+        )
     )
     if bounds is None:
         return trial

@@ -314,7 +314,13 @@ def few_residuals(rng):
 
 def test_the_dual_solver_bends_a_step_of_few_residuals(float64, rng):
     model, x, y = few_residuals(rng)
-    accelerated(model, linear_solver="dual", scaling="identity")
+    accelerated(
+        model,
+        linear_solver="dual",
+        scaling="identity",
+        # Long enough to bend by more than the least asked for below.
+        initial_trust_radius=1.0,
+    )
     start = model.get_weights()
     rows, residuals, _ = tanh_network(start, x, y, flat_weights(model))
     step, logs = one_step(model, x, y)
@@ -330,9 +336,10 @@ def test_the_dual_solver_bends_a_step_of_few_residuals(float64, rng):
     assert np.linalg.norm(a) > 1e-2 * np.linalg.norm(v)
 
 
+@pytest.mark.parametrize("run_eagerly", [True, False])
 @pytest.mark.parametrize("residuals", [12, 400])
 def test_auto_takes_the_dual_solver_where_residuals_are_few(
-    residuals, rng, monkeypatch
+    residuals, run_eagerly, rng, monkeypatch
 ):
     made = []
     monkeypatch.setattr(
@@ -340,8 +347,9 @@ def test_auto_takes_the_dual_solver_where_residuals_are_few(
     )
     model, _, _ = few_residuals(rng)
     x, y = rng.normal(size=(residuals, 2)), rng.normal(size=(residuals, 1))
-    # Operation by operation, for a graph holds both.
-    accelerated(model, "mse", {"run_eagerly": True}, linear_solver="auto")
+    accelerated(
+        model, "mse", {"run_eagerly": run_eagerly}, linear_solver="auto"
+    )
     fit(model, x, y, 1)
     assert bool(made) == (residuals == 12)
 
