@@ -38,9 +38,11 @@ class KFAC(KroneckerOptimizer):
     The first updates are means of those so far.
 
     Layers with factors: Dense, EinsumDense and so MultiHeadAttention,
-    convolutions of all ranks, Embedding, and the scales and offsets of
-    normalizations. Other weights, such as those of recurrent layers, take an
-    estimated diagonal and are named once in a warning.
+    convolutions of all ranks, Embedding, the scales and offsets of
+    normalizations, and tables that are added to or multiplied with each
+    position, whose rows share one G. Other weights, such as those of
+    recurrent layers, take an estimated diagonal and are named once in a
+    warning.
 
     Any Keras model trains with it whose loss is the mean squared error or a
     cross-entropy of logits, or of a Keras softmax or sigmoid.

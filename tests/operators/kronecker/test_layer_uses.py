@@ -31,6 +31,20 @@ def shared():
     return keras.Model(inputs, layer(layer(inputs)))
 
 
+class Table(L.Layer):
+    """Adds, or multiplies by, a weight along several axes."""
+
+    def __init__(self, operation, weight_shape):
+        super().__init__()
+        self._operation, self._weight_shape = operation, weight_shape
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=self._weight_shape, name="table")
+
+    def call(self, inputs):
+        return self._operation(inputs, self.table)
+
+
 # {name: (layer, shape of its input, groups of its kernel)}
 CASES = {
     "dense": (lambda: L.Dense(3), (N, 4), 1),
@@ -109,6 +123,26 @@ CASES = {
         1,
     ),
     "group normalization": (lambda: L.GroupNormalization(2), (N, 5, 4), 1),
+    "normalization over two axes": (
+        lambda: L.LayerNormalization(axis=(1, 2)),
+        (N, 5, 4),
+        1,
+    ),
+    "table of positions": (
+        lambda: Table(keras.ops.add, (5, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "table of scales": (
+        lambda: Table(keras.ops.multiply, (1, 5, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "table with an axis left out": (
+        lambda: Table(keras.ops.multiply, (5, 1, 2)),
+        image(2, 2),
+        1,
+    ),
     "root mean square normalization": (L.RMSNormalization, (N, 5, 4), 1),
 }
 
