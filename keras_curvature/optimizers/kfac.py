@@ -74,12 +74,15 @@ class KFAC(KroneckerOptimizer):
 
     Args:
         learning_rate: Float, `keras.optimizers.schedules.LearningRateSchedule`
-            or callable: the share η of the natural gradient. Defaults to
-            `0.1`.
-        momentum: Float in [0, 1). Defaults to `0.9`.
+            or callable: the share η of the natural gradient. Where `kl_bound`
+            shortens the step it changes nothing. Defaults to `0.5`.
+        momentum: Float in [0, 1). A natural gradient needs less of it than a
+            gradient does; the sum of past steps is 1 / (1 − momentum) as long
+            as one, so more of it wants a smaller η and a κ that is smaller by
+            the square. Defaults to `0.5`.
         damping: Float λ > 0, in units of the Fisher information. Too small a
             damping fits the training data at the cost of others, too large
-            a one makes gradient descent of it. Defaults to `0.005`.
+            a one makes gradient descent of it. Defaults to `0.001`.
         adaptive_damping: Bool, whether λ follows how well the quadratic
             model ∇Lᵀδ + ½·δᵀ·G·δ of the step δ, with the exact Gauss–Newton
             matrix G of the batch, foretells the change of the loss: see
@@ -109,7 +112,7 @@ class KFAC(KroneckerOptimizer):
             Kullback–Leibler divergence, to second order and in units of the
             loss. Early steps are as long as this allows: the first argument
             to tune. Smaller where the loss diverges or stalls at the start.
-            Defaults to `2e-4`.
+            Defaults to `5e-3`.
         max_factor_size: Int ≥ 1. Of factors with more rows the diagonal is
             kept. Defaults to `2048`.
         weight_decay: Float or None. Defaults to `None`.
@@ -150,10 +153,10 @@ class KFAC(KroneckerOptimizer):
 
     def __init__(
         self,
-        learning_rate: LearningRate = 0.1,
+        learning_rate: LearningRate = 0.5,
         *,
-        momentum: float = 0.9,
-        damping: float = 0.005,
+        momentum: float = 0.5,
+        damping: float = 0.001,
         adaptive_damping: bool = False,
         damping_period: int = 5,
         damping_decay: float = 0.95,
@@ -163,7 +166,7 @@ class KFAC(KroneckerOptimizer):
         fisher: Literal["exact", "monte_carlo", "empirical"] = "monte_carlo",
         sharing: Literal["expand", "reduce"] = "expand",
         eigenvalue_correction: bool = False,
-        kl_bound: float | None = 2e-4,
+        kl_bound: float | None = 5e-3,
         max_factor_size: int = 2048,
         weight_decay: float | None = None,
         seed: int = 0,
