@@ -94,9 +94,10 @@ class KFAC(KroneckerOptimizer):
         damping_bounds: Pair of floats > 0 between which an adaptive λ stays.
             Defaults to `(1e-4, 1.0)`.
         decay: Float in [0, 1) of the averages of A and G, per update.
-            Defaults to `0.95`.
+            Defaults to `0.8`.
         update_period: Int ≥ 1. The factors and their inverses are computed
-            on every `update_period`-th step. Defaults to `10`.
+            on every `update_period`-th step, and before the second of these
+            1, 2, 4, 8, ... steps after the first. Defaults to `10`.
         fisher: `"monte_carlo"` draws labels from the outputs, `"exact"` takes
             the expectation over them with as many backward passes as a sample
             has outputs, `"empirical"` takes the labels of the batch. Defaults
@@ -161,7 +162,7 @@ class KFAC(KroneckerOptimizer):
         damping_period: int = 5,
         damping_decay: float = 0.95,
         damping_bounds: Sequence[float] = (1e-4, 1.0),
-        decay: float = 0.95,
+        decay: float = 0.8,
         update_period: int = 10,
         fisher: Literal["exact", "monte_carlo", "empirical"] = "monte_carlo",
         sharing: Literal["expand", "reduce"] = "expand",
