@@ -67,7 +67,7 @@ class Offset(ElementwiseUse):
         shape = use.layout.viewed_shape
         if is_bias_add(operation, b"NCHW"):
             shape = (*shape, *[1] * (operation.outputs[0].shape.rank - 2))
-        while operation is not None and operation.type in _SUMS:
+        while operation is not None and is_sum(operation):
             output = operation.outputs[0]
             aligned = aligned_shape(shape, output)
             if aligned is not None:
@@ -78,6 +78,11 @@ class Offset(ElementwiseUse):
 
     def _derivative(self, cotangent):
         return cotangent
+
+
+def is_sum(operation):
+    """Whether an operation adds or subtracts two tensors."""
+    return operation.type in _SUMS
 
 
 def is_bias_add(operation, data_format):
