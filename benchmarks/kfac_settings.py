@@ -19,7 +19,7 @@ BASE = {"learning_rate": 0.5}
 VARIED = {
     "damping": [1e-4, 0.01, 0.1],
     "adaptive_damping": [True],
-    "decay": [0.0, 0.95],
+    "decay": [0.0, 0.8],
     "update_period": [1, 50],
     "learning_rate": [0.05, 0.15, 1.5],
     "kl_bound": [5e-4, 5e-2, None],

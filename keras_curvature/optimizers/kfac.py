@@ -94,7 +94,8 @@ class KFAC(KroneckerOptimizer):
         damping_bounds: Pair of floats > 0 between which an adaptive λ stays.
             Defaults to `(1e-4, 1.0)`.
         decay: Float in [0, 1) of the averages of A and G, per update.
-            Defaults to `0.8`.
+            Less of it follows the weights faster, and is noise at the end of
+            long trainings. Defaults to `0.95`.
         update_period: Int ≥ 1. The factors and their inverses are computed
             on every `update_period`-th step, and before the second of these
             1, 2, 4, 8, ... steps after the first. Defaults to `10`.
@@ -162,7 +163,7 @@ class KFAC(KroneckerOptimizer):
         damping_period: int = 5,
         damping_decay: float = 0.95,
         damping_bounds: Sequence[float] = (1e-4, 1.0),
-        decay: float = 0.8,
+        decay: float = 0.95,
         update_period: int = 10,
         fisher: Literal["exact", "monte_carlo", "empirical"] = "monte_carlo",
         sharing: Literal["expand", "reduce"] = "expand",
