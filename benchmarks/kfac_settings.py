@@ -15,14 +15,15 @@ from _problems import PROBLEMS
 
 from keras_curvature.optimizers import KFAC
 
-BASE = {"learning_rate": 0.03}
+BASE = {"learning_rate": 0.5}
 VARIED = {
-    "damping": [5e-4, 0.05, 0.5],
+    "damping": [1e-4, 0.01, 0.1],
     "adaptive_damping": [True],
+    "decay": [0.0, 0.8],
     "update_period": [1, 50],
-    "learning_rate": [0.01, 0.1, 0.3],
-    "kl_bound": [2e-5, 2e-3, None],
-    "momentum": [0.0, 0.99],
+    "learning_rate": [0.05, 0.15, 1.5],
+    "kl_bound": [5e-4, 5e-2, None],
+    "momentum": [0.0, 0.9],
     "eigenvalue_correction": [True],
 }
 

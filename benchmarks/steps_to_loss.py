@@ -34,7 +34,7 @@ K = keras.optimizers
 
 # Five learning rates each, a factor of about 3 apart, around the default.
 SMALL = [3e-4, 1e-3, 3e-3, 0.01, 0.03]
-NATURAL = [0.01, 0.03, 0.1, 0.3, 1.0]
+NATURAL = [0.05, 0.15, 0.5, 1.5, 5.0]
 OPTIMIZERS = {
     "sgd_momentum": (
         lambda rate: K.SGD(rate, momentum=0.9),
@@ -61,7 +61,7 @@ OPTIMIZERS = {
         SMALL,
     ),
     "kfac": (KFAC, NATURAL),
-    "kfac_decayed": (lambda rate: KFAC(rate, weight_decay=0.1), NATURAL),
+    "kfac_decayed": (lambda rate: KFAC(rate, weight_decay=0.02), NATURAL),
     "kfac_adaptive": (lambda rate: KFAC(rate, adaptive_damping=True), NATURAL),
     "ekfac": (lambda rate: KFAC(rate, eigenvalue_correction=True), NATURAL),
 }

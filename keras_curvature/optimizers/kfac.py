@@ -38,9 +38,11 @@ class KFAC(KroneckerOptimizer):
     The first updates are means of those so far.
 
     Layers with factors: Dense, EinsumDense and so MultiHeadAttention,
-    convolutions of all ranks, Embedding, and the scales and offsets of
-    normalizations. Other weights, such as those of recurrent layers, take an
-    estimated diagonal and are named once in a warning.
+    convolutions of all ranks, Embedding, the scales and offsets of
+    normalizations, and tables that are added to or multiplied with each
+    position, whose rows share one G. Other weights, such as those of
+    recurrent layers, take an estimated diagonal and are named once in a
+    warning.
 
     Any Keras model trains with it whose loss is the mean squared error or a
     cross-entropy of logits, or of a Keras softmax or sigmoid.
@@ -72,12 +74,15 @@ class KFAC(KroneckerOptimizer):
 
     Args:
         learning_rate: Float, `keras.optimizers.schedules.LearningRateSchedule`
-            or callable: the share η of the natural gradient. Defaults to
-            `0.1`.
-        momentum: Float in [0, 1). Defaults to `0.9`.
+            or callable: the share η of the natural gradient. Where `kl_bound`
+            shortens the step it changes nothing. Defaults to `0.5`.
+        momentum: Float in [0, 1). A natural gradient needs less of it than a
+            gradient does; the sum of past steps is 1 / (1 − momentum) as long
+            as one, so more of it wants a smaller η and a κ that is smaller by
+            the square. Defaults to `0.5`.
         damping: Float λ > 0, in units of the Fisher information. Too small a
             damping fits the training data at the cost of others, too large
-            a one makes gradient descent of it. Defaults to `0.005`.
+            a one makes gradient descent of it. Defaults to `0.001`.
         adaptive_damping: Bool, whether λ follows how well the quadratic
             model ∇Lᵀδ + ½·δᵀ·G·δ of the step δ, with the exact Gauss–Newton
             matrix G of the batch, foretells the change of the loss: see
@@ -89,9 +94,11 @@ class KFAC(KroneckerOptimizer):
         damping_bounds: Pair of floats > 0 between which an adaptive λ stays.
             Defaults to `(1e-4, 1.0)`.
         decay: Float in [0, 1) of the averages of A and G, per update.
-            Defaults to `0.95`.
+            Less of it follows the weights faster, and is noise at the end of
+            long trainings. Defaults to `0.95`.
         update_period: Int ≥ 1. The factors and their inverses are computed
-            on every `update_period`-th step. Defaults to `10`.
+            on every `update_period`-th step, and before the second of these
+            1, 2, 4, 8, ... steps after the first. Defaults to `10`.
         fisher: `"monte_carlo"` draws labels from the outputs, `"exact"` takes
             the expectation over them with as many backward passes as a sample
             has outputs, `"empirical"` takes the labels of the batch. Defaults
@@ -107,7 +114,7 @@ class KFAC(KroneckerOptimizer):
             Kullback–Leibler divergence, to second order and in units of the
             loss. Early steps are as long as this allows: the first argument
             to tune. Smaller where the loss diverges or stalls at the start.
-            Defaults to `2e-4`.
+            Defaults to `5e-3`.
         max_factor_size: Int ≥ 1. Of factors with more rows the diagonal is
             kept. Defaults to `2048`.
         weight_decay: Float or None. Defaults to `None`.
@@ -148,10 +155,10 @@ class KFAC(KroneckerOptimizer):
 
     def __init__(
         self,
-        learning_rate: LearningRate = 0.1,
+        learning_rate: LearningRate = 0.5,
         *,
-        momentum: float = 0.9,
-        damping: float = 0.005,
+        momentum: float = 0.5,
+        damping: float = 0.001,
         adaptive_damping: bool = False,
         damping_period: int = 5,
         damping_decay: float = 0.95,
@@ -161,7 +168,7 @@ class KFAC(KroneckerOptimizer):
         fisher: Literal["exact", "monte_carlo", "empirical"] = "monte_carlo",
         sharing: Literal["expand", "reduce"] = "expand",
         eigenvalue_correction: bool = False,
-        kl_bound: float | None = 2e-4,
+        kl_bound: float | None = 5e-3,
         max_factor_size: int = 2048,
         weight_decay: float | None = None,
         seed: int = 0,

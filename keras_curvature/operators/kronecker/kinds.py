@@ -8,6 +8,7 @@ from keras_curvature.operators.kronecker.embedding import Lookup
 from keras_curvature.operators.kronecker.normalization import (
     BatchNormalizationScale,
 )
+from keras_curvature.operators.kronecker.sliced_table import SlicedTable
 
 # A new kind of layer is a class in a file of its own, and its name here.
 KINDS = (
@@ -15,6 +16,7 @@ KINDS = (
     EinsteinSum,
     Convolution,
     Lookup,
+    SlicedTable,
     Scale,
     Offset,
     BatchNormalizationScale,

@@ -41,9 +41,11 @@ class KroneckerFactored(ModelOperator):
     one input or under the mean squared error.
 
     Layers with factors: Dense, EinsumDense, convolutions of all ranks,
-    Embedding, and the scales and offsets of normalizations. Of weights that
-    are used otherwise, named in `without_factors`, the diagonal is kept, as an
-    estimate with random signs of the samples.
+    Embedding, the scales and offsets of normalizations, and tables that are
+    added to or multiplied with each position. The rows of a table, along its
+    last axis, share one G. Of weights that are used otherwise, named in
+    `without_factors`, the diagonal is kept, as an estimate with random signs
+    of the samples.
 
     Args:
         model: A `keras.Model`.

@@ -225,7 +225,7 @@ def _signals(use, cotangent, dtype):
     if cotangent is None:
         cotangent = tf.zeros_like(use.output)
     rows = tf.cast(use.signals(cotangent), dtype)
-    if isinstance(use, ElementwiseUse):
+    if isinstance(use, ElementwiseUse) and use.has_dense_inputs:
         # All positions have the same input, 1.
         return tf.reduce_sum(rows, axis=1, keepdims=True)
     return rows

@@ -56,14 +56,16 @@ class _Update:
 
     def is_due(self):
         """Whether this step takes new factors."""
-        optimizer = self._optimizer
-        if optimizer.update_period == 1:
+        optimizer, period = self._optimizer, self._optimizer.update_period
+        if period == 1:
             return tf.constant(True)
+        step = tf.convert_to_tensor(optimizer.iterations)
+        # The first factors are of few samples, and soon of other weights.
+        early = [2**k for k in range(period.bit_length()) if 2**k < period]
+        is_early = tf.reduce_any(tf.equal(step, tf.constant(early, step.dtype)))
         # Without any estimate (`iterations` set by hand) do not wait for one.
-        return tf.logical_or(
-            tf.equal(optimizer.iterations % optimizer.update_period, 0),
-            tf.equal(optimizer._curvature_updates.value, 0),
-        )
+        is_first = tf.equal(optimizer._curvature_updates.value, 0)
+        return tf.equal(step % period, 0) | is_early | is_first
 
     def sums(self):
         """What is added up over replicas: A, G, squares and weights."""

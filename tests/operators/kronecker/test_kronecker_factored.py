@@ -78,6 +78,29 @@ def test_expansion_is_exact_for_a_loss_at_each_position(float64):
     )
 
 
+class Positions(L.Layer):
+    """Adds a trained row to each position."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:])
+
+    def call(self, inputs):
+        return inputs + self.table
+
+
+def test_a_table_of_positions_shares_the_factor_of_its_rows(float64):
+    """∂²L/∂T² = I/P ⊗ 2/C·W·Wᵀ of the P rows of T, for z = (x + T)·W."""
+    model = compiled([Positions(), L.Dense(3)], (6, 4), "mse")
+    targets = RNG.normal(size=(N, 6, 3))
+    operator = KroneckerFactored(model, TIMES, targets)
+    weight = model.layers[1].kernel.numpy()
+    closed = np.kron(np.eye(6) / 6, 2 / 3 * weight @ weight.T)
+    own = np.asarray(operator.to_dense())[:24, :24]
+    np.testing.assert_allclose(own, closed, rtol=1e-10, atol=1e-13)
+    diagonal = GaussNewton(model, TIMES, targets).diagonal()
+    np.testing.assert_allclose(diagonal[:24], np.diag(closed), rtol=1e-10)
+
+
 @functools.cache
 def network():
     return compiled(

@@ -31,6 +31,26 @@ def shared():
     return keras.Model(inputs, layer(layer(inputs)))
 
 
+class Table(L.Layer):
+    """Adds, or multiplies by, a weight along several axes."""
+
+    def __init__(self, operation, weight_shape):
+        super().__init__()
+        self._operation, self._weight_shape = operation, weight_shape
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=self._weight_shape, name="table")
+
+    def call(self, inputs):
+        return self._operation(inputs, self.table)
+
+
+def repeated_rows(x, table):
+    """As layers of position embeddings do it."""
+    rows = keras.ops.slice(table, (0, 0), (5, 4))
+    return x * keras.ops.broadcast_to(rows, keras.ops.shape(x))
+
+
 # {name: (layer, shape of its input, groups of its kernel)}
 CASES = {
     "dense": (lambda: L.Dense(3), (N, 4), 1),
@@ -109,6 +129,36 @@ CASES = {
         1,
     ),
     "group normalization": (lambda: L.GroupNormalization(2), (N, 5, 4), 1),
+    "normalization over two axes": (
+        lambda: L.LayerNormalization(axis=(1, 2)),
+        (N, 5, 4),
+        1,
+    ),
+    "table of positions": (
+        lambda: Table(keras.ops.add, (5, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "table of scales": (
+        lambda: Table(keras.ops.multiply, (1, 5, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "table with an axis left out": (
+        lambda: Table(keras.ops.multiply, (5, 1, 2)),
+        image(2, 2),
+        1,
+    ),
+    "rows of a table": (
+        lambda: Table(lambda x, w: x + w[1:6], (7, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "rows of a table for each sample": (
+        lambda: Table(repeated_rows, (7, 4)),
+        (N, 5, 4),
+        1,
+    ),
     "root mean square normalization": (L.RMSNormalization, (N, 5, 4), 1),
 }
 
@@ -194,3 +244,19 @@ def test_a_kernel_has_one_block_with_its_bias(name, float64):
     assert len(absorbed) == len(biases)
     if kernels:
         assert kernels[0].groups == CASES[name][2]
+
+
+def test_rows_turned_around_are_no_known_use(float64):
+    layer, x = Table(lambda x, w: x + w[:5, ::-1], (7, 4)), tf.ones((N, 5, 4))
+    layer(x)
+    plans = []
+
+    @tf.function(autograph=False)
+    def plan(x):
+        variables = layer.trainable_variables
+        plans.append(kronecker_plan([layer(x)], variables, 100))
+        return x
+
+    plan(x)
+    (block,) = plans[0].blocks
+    assert not block.has_factors

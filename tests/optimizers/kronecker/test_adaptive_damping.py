@@ -166,7 +166,7 @@ def test_a_judgment_leaves_the_model_and_its_statistics_alone(float64):
     reached = []
     for options in ({}, {"adaptive_damping": True}):
         model = network(lambda: [L.Dense(5), L.BatchNormalization()])
-        own = KFAC(0.3, damping_bounds=(0.005, 0.005), **options)
+        own = KFAC(0.3, damping=0.1, damping_bounds=(0.1, 0.1), **options)
         model.compile(own, "mse")
         fit(model, 6, X, TARGETS, batch_size=N)
         reached.append(weights(model))
