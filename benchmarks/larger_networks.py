@@ -4,9 +4,9 @@ y = sin 7x₁·cos 5x₂·e^x₁ on 1,000 points, three tanh layers of 21, 69 an
 units, float64, the same start for all. Each case is a process of its own, and
 prints processor seconds of a step, the memory it took besides the model in
 MiB, and the loss after --seconds of the processor. The cases: normal
-equations ("cholesky") and the dual form of `LevenbergMarquardt`; "sketched",
-the dual form with a tenth of the points, drawn anew for each step; conjugate
-gradients (`GaussNewton`) and `LBFGS`.
+equations ("cholesky") and the dual form of `LevenbergMarquardt`; "identity",
+the dual form with D = I; "sketched", the same with a tenth of the points, drawn
+anew for each step; conjugate gradients (`GaussNewton`) and `LBFGS`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 from _measure import peak_mebibytes, print_figure
 
 UNITS = (21, 69, 222)
-CASES = ("cholesky", "dual", "sketched", "cg", "lbfgs")
+CASES = ("cholesky", "dual", "identity", "sketched", "cg", "lbfgs")
 POINTS = 1_000
 
 
@@ -28,9 +28,10 @@ def optimizer_of(case):
         return optimizers.GaussNewton()
     if case == "lbfgs":
         return optimizers.LBFGS()
-    solver = "dual" if case == "sketched" else case
     return optimizers.LevenbergMarquardt(
-        linear_solver=solver, mini_batches=case == "sketched"
+        linear_solver="cholesky" if case == "cholesky" else "dual",
+        scaling="identity" if case in ("identity", "sketched") else "marquardt",
+        mini_batches=case == "sketched",
     )
 
 

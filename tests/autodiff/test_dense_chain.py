@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_curvature.autodiff import per_sample_jacobian
-from keras_curvature.autodiff.dense_chain import dense_chain
+from keras_curvature.autodiff.dense_layers import dense_chain
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
 
 ACTIVATIONS = ["tanh", "sigmoid", "gelu", "softplus", "exponential", "elu"]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.autodiff.dense_chain import dense_chain
+from keras_curvature.autodiff.dense_layers import dense_chain
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
 from keras_curvature.losses.reduction import keep_masks
 from keras_curvature.optimizers._common.flattening import Flattening
