@@ -160,3 +160,31 @@ def test_what_was_computed_eagerly_is_none():
     model = network(dense(2))
     x = draw(4, 2)
     assert dense_chain(model(x), x, model.trainable_variables) is None
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_it_has_central_differences_of_the_outputs(kind):
+    model = NETWORKS[kind]()
+    variables = model.trainable_variables
+    x, vectors = draw(6, 2), [draw(*v.shape) for v in variables]
+
+    @tf.function(autograph=False)
+    def derivatives(x):
+        chain = dense_chain(model(x), x, variables)
+        return (
+            chain.jacobian_vector_product(vectors),
+            chain.second_derivative(vectors),
+        )
+
+    first, second = derivatives(x)
+    start, h = model.get_weights(), 1e-4
+    y = []
+    for t in (-h, 0, h):
+        model.set_weights(
+            [w + t * v for w, v in zip(start, vectors, strict=True)]
+        )
+        y.append(model(x).numpy())
+    np.testing.assert_allclose(first, (y[2] - y[0]) / (2 * h), atol=1e-6)
+    np.testing.assert_allclose(
+        second, (y[2] - 2 * y[1] + y[0]) / h**2, atol=1e-6
+    )
