@@ -88,8 +88,10 @@ def triangular_factor(operator: GaussNewton) -> TriangularFactor:
         raise ValueError(
             "A triangular factor needs a loss for each sample, and outputs of "
             "a fixed size. Received: losses that reduce the batch themselves, "
-            f"or outputs of sizes {survey.widths} for each sample. Use the "
-            "products of the operator."
+            f"or outputs of sizes {survey.widths} for each sample. Outputs of "
+            "shape (batch,), and their targets, need an axis of their own, "
+            "(batch, 1): Keras's losses take the mean over the last one. Or "
+            "use the products of the operator."
         )
     rows = _Rows(operator)
     function = operator._compiled_method(rows.of_batch)

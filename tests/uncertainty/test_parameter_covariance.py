@@ -225,6 +225,9 @@ def refused(case, line):
     elif case == "repeated":
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
         model.compile(loss="mse")
+    elif case == "flat":
+        model, x, y = Curve(decay, [1.0, 1.0]), x[:, 0], y[:, 0]
+        model.compile(loss="mse")
     elif case == "negative":
         return parameter_covariance(model, x, y, -np.ones(23))
     return parameter_covariance(model, x, y)
@@ -237,6 +240,7 @@ def refused(case, line):
         ("regularizer", "without regularizers"),
         ("few", "more targets than fitted weights"),
         ("repeated", "a target for each output"),
+        ("flat", r"an axis of their own, \(batch, 1\)"),
         ("negative", "sum of squares"),
     ],
 )
