@@ -99,8 +99,8 @@ class LevenbergMarquardt(LeastSquaresSolver):
             steps do not depend on the units of the weights, nor for long on a
             start whose columns were longer by orders of magnitude, where
             Moré's maximum over all steps creeps. `"identity"`: D = I, for
-            weights of like units. `"root"`: √n, between the two. Defaults to
-            `"marquardt"`.
+            weights of like units, in deep networks often far fewer steps.
+            `"root"`: √n, between the two. Defaults to `"marquardt"`.
         geodesic_acceleration: Bool or `"auto"`, whether steps are bent, see
             above. `True` raises an error where they cannot be. Defaults to
             `"auto"`.
