@@ -27,6 +27,7 @@ class Problem:
             0: as Keras has them.
         gain: Scale of the weights of later layers at the start, 0: the same.
         weight: Of the boundary's residuals beside those of the equation.
+        scaling: Of the optimizer.
         resample_period: Steps after which points are drawn anew, or 0: never.
         growing: In how many draws the points spread from t = 0 to all t.
         on_lattice: Whether its points are a lattice, not independent.
@@ -41,6 +42,7 @@ class Problem:
     sizes = (900, 120)
     curved = (0, 1)
     spread, gain, weight = 0.0, 0.0, 1.0
+    scaling = "marquardt"
     resample_period, growing = 0, 1
     on_lattice = by_residual = False
     forms = ("soft",)
@@ -154,6 +156,7 @@ class Burgers(Heat):
     hidden = (20, 20, 20)
     sizes = (2000, 300)
     resample_period, on_lattice, by_residual = 50, True, True
+    scaling = "identity"
     forms = ("odd", "hard", "soft")
     published = ((179, 4.0e-5), (2878, 1.6e-8))
     publisher = "SSBroyden, GPU"

@@ -192,7 +192,7 @@ def arguments():
     add("--gain", type=float, help="of the later layers, 0: Keras's own")
     add("--resample-period", type=int, help="steps; 0: one draw of points")
     add("--growing", type=int, help="draws until points are at all t")
-    add("--scaling", default="marquardt")
+    add("--scaling", help="of LevenbergMarquardt")
     add("--linear-solver", default="auto")
     add("--trust-radius", type=float, default=0.5, help="the first")
     add("--save", help="JSON file of the run")
@@ -213,7 +213,14 @@ def configured(options):
     problem = PROBLEMS[options.problem](options.form)
     if options.points:
         problem.counts = dict(zip(problem.counts, options.points, strict=True))
-    for name in ("resample_period", "growing", "spread", "gain", "weight"):
+    for name in (
+        "resample_period",
+        "growing",
+        "spread",
+        "gain",
+        "weight",
+        "scaling",
+    ):
         if getattr(options, name) is None:
             setattr(options, name, getattr(problem, name))
         setattr(problem, name, getattr(options, name))
