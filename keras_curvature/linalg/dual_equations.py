@@ -9,7 +9,10 @@ import tensorflow as tf
 
 from keras_curvature.linalg._gram import gram_of_rows
 from keras_curvature.linalg.dot import combination, matvec
-from keras_curvature.linalg.normal_equations import least_damping
+from keras_curvature.linalg.normal_equations import (
+    least_damping,
+    plus_diagonal,
+)
 from keras_curvature.linalg.triangular_factor import cholesky_solve
 
 
@@ -116,8 +119,7 @@ class DualEquations(NamedTuple):
     def factor(self, damping: float | tf.Tensor) -> DualFactor:
         """The factor of AAᵀ + λI, by Cholesky's method."""
         damping = tf.convert_to_tensor(damping, self.gram.dtype)
-        diagonal = tf.linalg.diag_part(self.gram) + damping
-        lower = tf.linalg.cholesky(tf.linalg.set_diag(self.gram, diagonal))
+        lower = tf.linalg.cholesky(plus_diagonal(self.gram, damping))
         step = _solve_rows(self.matrix, lower, -self.residuals)
         return DualFactor(damping, step, lower, self.matrix)
 

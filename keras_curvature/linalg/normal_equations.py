@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_curvature.linalg._gram import gram_of_columns
-from keras_curvature.linalg.dot import outer
+from keras_curvature.linalg.dot import matvec, outer
 from keras_curvature.linalg.triangular_factor import (
     TriangularFactor,
     cholesky_solve,
@@ -69,7 +69,7 @@ class NormalEquations(NamedTuple):
     ) -> NormalEquations:
         """The system with n more rows, of [diag(`diagonal`), `residuals`]."""
         return NormalEquations(
-            _plus_diagonal(self.matrix, diagonal**2),
+            plus_diagonal(self.matrix, diagonal**2),
             self.gradient + diagonal * residuals,
         )
 
@@ -82,7 +82,7 @@ class NormalEquations(NamedTuple):
 
     def shifted(self, vector: tf.Tensor) -> NormalEquations:
         """The system in z − `vector`: its residuals are r + A·`vector`."""
-        along = tf.linalg.matvec(self.matrix, vector)
+        along = matvec(self.matrix, vector)
         return NormalEquations(self.matrix, self.gradient + along)
 
     def holding(self, is_held: tf.Tensor) -> NormalEquations:
@@ -90,14 +90,14 @@ class NormalEquations(NamedTuple):
         zero, one = tf.zeros_like(self.gradient), tf.ones_like(self.gradient)
         free = tf.where(is_held, zero, one)
         return NormalEquations(
-            _plus_diagonal(self.matrix * free * free[:, tf.newaxis], 1 - free),
+            plus_diagonal(self.matrix * free * free[:, tf.newaxis], 1 - free),
             self.gradient * free,
         )
 
     @property
     def column_norms(self) -> tf.Tensor:
         """Norms of the columns of A, shape `(n,)`."""
-        return tf.sqrt(diagonal_of(self.matrix))
+        return tf.sqrt(_diagonal_of(self.matrix))
 
     @property
     def least_damping(self) -> tf.Tensor:
@@ -107,7 +107,7 @@ class NormalEquations(NamedTuple):
     def factor(self, damping: float | tf.Tensor) -> TriangularFactor:
         """The factor of AᵀA + λI, by Cholesky's method."""
         damping = tf.convert_to_tensor(damping, self.matrix.dtype)
-        lower = tf.linalg.cholesky(_plus_diagonal(self.matrix, damping))
+        lower = tf.linalg.cholesky(plus_diagonal(self.matrix, damping))
         return TriangularFactor(
             damping, -cholesky_solve(lower, self.gradient), lower
         )
@@ -118,14 +118,15 @@ def least_damping(gram):
     # The computed matrix differs from a positive semi-definite one by about
     # ε·trace in norm.
     epsilon = np.finfo(gram.dtype.as_numpy_dtype).eps
-    return 2 * epsilon * tf.reduce_sum(diagonal_of(gram))
+    return 2 * epsilon * tf.reduce_sum(_diagonal_of(gram))
 
 
-def _plus_diagonal(matrix, diagonal):
+def plus_diagonal(matrix, diagonal):
+    """The matrix with a number or vector added to its diagonal."""
     return tf.raw_ops.MatrixSetDiag(
-        input=matrix, diagonal=diagonal_of(matrix) + diagonal
+        input=matrix, diagonal=_diagonal_of(matrix) + diagonal
     )
 
 
-def diagonal_of(matrix):
+def _diagonal_of(matrix):
     return tf.raw_ops.MatrixDiagPart(input=matrix)
