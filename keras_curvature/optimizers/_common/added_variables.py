@@ -21,3 +21,21 @@ def momentums(optimizer, variables):
         else optimizer.add_variable_from_reference(variable, name="momentum")
         for variable in variables
     ]
+
+
+def state_variables(optimizer, shapes):
+    """Dict of variables of zeros, alike on all replicas.
+
+    Args:
+        optimizer: The optimizer, which gets them.
+        shapes: Dict from the name of each to its shape and dtype.
+    """
+    return {
+        name: optimizer.add_variable(
+            shape=shape,
+            dtype=dtype,
+            aggregation="only_first_replica",
+            name=name,
+        )
+        for name, (shape, dtype) in shapes.items()
+    }

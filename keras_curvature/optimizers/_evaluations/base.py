@@ -13,6 +13,9 @@ from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
 )
 from keras_curvature.autodiff.variables import created_outside_of_traces
+from keras_curvature.optimizers._common.added_variables import (
+    state_variables,
+)
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
@@ -99,15 +102,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         if accumulation:
             shapes |= shapes_of_accumulation(size, dtype)
         shapes |= self._method_shapes(size, dtype)
-        self._state = {
-            name: self.add_variable(
-                shape=shape,
-                dtype=dtype,
-                aggregation="only_first_replica",
-                name=name,
-            )
-            for name, (shape, dtype) in shapes.items()
-        }
+        self._state = state_variables(self, shapes)
 
     @property
     def _status(self):

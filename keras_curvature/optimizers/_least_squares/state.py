@@ -3,6 +3,9 @@
 import tensorflow as tf
 
 from keras_curvature.autodiff.variables import set_to_zero
+from keras_curvature.optimizers._common.added_variables import (
+    state_variables,
+)
 
 
 class RunState:
@@ -28,19 +31,14 @@ class RunState:
                 others[name] = (shape, kind or dtype)
             else:
                 self._groups["counts" if kind else "numbers"].append(name)
-        self._variables = {
-            group: optimizer.add_variable(
-                shape=shape,
-                dtype=kind,
-                aggregation="only_first_replica",
-                name=group,
-            )
-            for group, (shape, kind) in {
+        self._variables = state_variables(
+            optimizer,
+            {
                 "counts": ((len(self._groups["counts"]),), "int32"),
                 "numbers": ((len(self._groups["numbers"]),), dtype),
                 **others,
-            }.items()
-        }
+            },
+        )
 
     def read(self):
         """Dict of all entries, as tensors."""
