@@ -24,7 +24,7 @@ from keras_curvature.optimizers._least_squares.jacobian_systems import (
 )
 from keras_curvature.optimizers._least_squares.proposals import Proposals
 from keras_curvature.optimizers._least_squares.scaling import (
-    POWERS,
+    CHOICES,
     recent_norms,
     scaling_of,
 )
@@ -98,9 +98,14 @@ class LevenbergMarquardt(LeastSquaresSolver):
             each column of A, `n ← max(0.9·n, ‖A_j‖)` (0.99 from 17 weights):
             steps do not depend on the units of the weights, nor for long on a
             start whose columns were longer by orders of magnitude, where
-            Moré's maximum over all steps creeps. `"identity"`: D = I, for
-            weights of like units, in deep networks often far fewer steps.
-            `"root"`: √n, between the two. Defaults to `"marquardt"`.
+            Moré's maximum over all steps creeps. `"blended"`:
+            √(n² + e²·mean n²), with e ≤ 1 three times the largest recent
+            ‖D·d‖/‖D·w‖: nearly one scale for all while steps are long, each
+            its own as they become short. Deep networks leave the plateau of
+            their start far sooner. `"identity"`: D = I. `"root"`: √n.
+            `"auto"`: blended for the layers of models with three or more
+            `kernel`s, as `Dense` has one, else Marquardt's. Defaults to
+            `"auto"`.
         geodesic_acceleration: Bool or `"auto"`, whether steps are bent, see
             above. `True` raises an error where they cannot be. Defaults to
             `"auto"`.
@@ -168,7 +173,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
         self,
         linear_solver: Literal["auto", "cholesky", "dual", "qr"] = "auto",
         *,
-        scaling: Literal["marquardt", "identity", "root"] = "marquardt",
+        scaling: Literal[
+            "auto", "marquardt", "blended", "identity", "root"
+        ] = "auto",
         geodesic_acceleration: bool | Literal["auto"] = "auto",
         initial_trust_radius: float = 0.5,
         max_attempts: int = 10,
@@ -193,7 +200,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
         self.linear_solver = checked_choice(
             "linear_solver", linear_solver, ("auto", "cholesky", "dual", "qr")
         )
-        self.scaling = checked_choice("scaling", scaling, tuple(POWERS))
+        self.scaling = checked_choice("scaling", scaling, CHOICES)
         self.geodesic_acceleration = checked_acceleration(geodesic_acceleration)
         self.slice_size = slice_size
         if slice_size is not None:
@@ -226,7 +233,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
                 is_required=self.geodesic_acceleration is True,
             )
         norms = recent_norms(state["column_norms"], system.column_norms)
-        scaling = scaling_of(norms, self.scaling)
+        scaling = scaling_of(
+            norms, self.scaling, variables, state["relative_length"]
+        )
         gradient = tf.cast(system.gradient, norms.dtype)
         bounds = bounds_of(variables)
         if bounds is None:

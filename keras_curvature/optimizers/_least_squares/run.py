@@ -15,6 +15,8 @@ _REWRITTEN = 3
 # large they do so in pairs. Each may be longer than the one before, up to this
 # part of what that one was held against.
 _CONTRACTION = 0.1
+# A short step between long ones, after a rejected trial, is none of the end.
+_MEMORY_OF_LENGTHS = 0.9
 
 
 def shapes(size):
@@ -30,7 +32,9 @@ def shapes(size):
     - `loss` at the accepted `point`; `gradient_norm` where it was last taken;
     - `gain_ratio`, `trust_radius` and `damping` of the last step;
     - `last_free_length`: length below which a free step contracts, 0 where
-      the radius bounded the last accepted one.
+      the radius bounded the last accepted one;
+    - `relative_length`: the largest recent ‖D·d‖/‖D·w‖ of accepted steps, 0
+      before one.
     """
     counts = (
         "status",
@@ -50,6 +54,7 @@ def shapes(size):
         "trust_radius",
         "damping",
         "last_free_length",
+        "relative_length",
     )
     return {
         **{name: ((), "int32") for name in counts},
@@ -105,6 +110,7 @@ def carried_on(solver, state, objective, proposals, trial):
         tf.maximum(trial.length, _CONTRACTION * state["last_free_length"]),
         0,
     )
+    norm = proposals.norm
     is_same = _is_same_batch(state, objective)
     repeats = tf.where(is_same, tf.minimum(state["repeats"], _REPEATS) + 1, 0)
     step = {
@@ -115,6 +121,14 @@ def carried_on(solver, state, objective, proposals, trial):
         "damping": trial.damping,
         "last_free_length": tf.where(
             is_accepted, free_length, state["last_free_length"]
+        ),
+        "relative_length": tf.where(
+            is_accepted,
+            tf.maximum(
+                trial.length / tf.where(norm > 0, norm, tf.ones_like(norm)),
+                _MEMORY_OF_LENGTHS * state["relative_length"],
+            ),
+            state["relative_length"],
         ),
         "repeats": repeats,
         **proposals.kept,

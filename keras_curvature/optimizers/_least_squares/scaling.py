@@ -1,5 +1,6 @@
 """The units in which the lengths of steps of least squares are measured."""
 
+import numpy as np
 import tensorflow as tf
 
 # A curve fit has at most so many weights. It may start far away, in another
@@ -12,7 +13,12 @@ FEW_WEIGHTS = 16
 # go, 230.
 _MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
 # The power of the column norms that is the scale of each weight.
-POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
+_POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
+CHOICES = ("auto", "blended", *_POWERS)
+# From so many on, what a layer does to the outputs depends on those behind it.
+_KERNELS_OF_DEEP = 3
+# A step of this part of the weights is a long one.
+_LONG = 1 / 3
 
 
 def recent_norms(before, column_norms):
@@ -23,15 +29,65 @@ def recent_norms(before, column_norms):
     return tf.maximum(memory * before, tf.cast(column_norms, before.dtype))
 
 
-def scaling_of(norms, kind):
+def scaling_of(norms, kind, variables=(), relative_length=None):
     """The diagonal of D, tensor of shape `(n,)`.
 
     Args:
         norms: Recent norms of the columns, tensor of shape `(n,)`. Where one
             is 0 its scale is 1.
-        kind: A key of `POWERS`.
+        kind: One of `CHOICES`.
+        variables: List of the variables that have these weights, for `"auto"`
+            and `"blended"`.
+        relative_length: Scalar tensor, the largest recent ‖D·d‖/‖D·w‖, 0
+            before the first step, for the same.
     """
-    ones = tf.ones_like(norms)
-    return tf.where(norms > 0, norms, ones) ** tf.constant(
-        POWERS[kind], norms.dtype
+    norms = tf.where(norms > 0, norms, tf.ones_like(norms))
+    if kind in _POWERS:
+        return norms ** tf.constant(_POWERS[kind], norms.dtype)
+    if kind == "auto" and len(_kernels(variables)) < _KERNELS_OF_DEEP:
+        return norms
+    return _blended(norms, _of_layers(variables), relative_length)
+
+
+def _blended(norms, is_of_layer, relative_length):
+    """n, in layers √(n² + e²·mean n²) with e between 1 and 0.
+
+    Where steps are long a weight of a short column, by which the loss hardly
+    changes now, would go far: units saturate, and a deep network stays on the
+    plateau of its start. Where they are short none goes far, and the columns
+    are the better scales.
+    """
+    squares = tf.square(norms)
+    one = tf.ones((), norms.dtype)
+    part = tf.where(
+        relative_length > 0, tf.minimum(one, relative_length / _LONG), one
     )
+    if is_of_layer is None:
+        return tf.sqrt(squares + part**2 * tf.reduce_mean(squares))
+    inside = tf.constant(is_of_layer, norms.dtype)
+    mean = tf.reduce_sum(inside * squares) / is_of_layer.sum()
+    return tf.sqrt(squares + part**2 * mean * inside)
+
+
+def _kernels(variables):
+    """The matrices of layers such as Dense, by Keras's name for them."""
+    return [
+        v for v in variables if v.name.endswith("kernel") and len(v.shape) >= 2
+    ]
+
+
+def _of_layers(variables):
+    """Array of a bool for each weight, whether its layer has a kernel.
+
+    None where all have one. Others are numbers of the model's own, as the
+    coefficients of an equation, in units of their own.
+    """
+    layers = {_layer(v) for v in _kernels(variables)}
+    inside = [_layer(v) in layers for v in variables]
+    if all(inside) or not any(inside):
+        return None
+    return np.repeat(inside, [v.value.shape.num_elements() for v in variables])
+
+
+def _layer(variable):
+    return variable.path.rpartition("/")[0]
