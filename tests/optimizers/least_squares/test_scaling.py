@@ -1,0 +1,142 @@
+"""The scales D of LevenbergMarquardt in networks of several layers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_curvature
+from keras_curvature.optimizers import LevenbergMarquardt
+from tests.optimizers.least_squares.helpers import fit, flat_weights
+
+X = np.linspace(-1, 1.3, 40)[:, None]
+Y = np.sin(6 * X)
+
+
+class WithCoefficient(keras_curvature.Model):
+    """A network of dense layers, and a number of the model's own."""
+
+    def __init__(self, depth=3):
+        super().__init__()
+        self.inner = [
+            keras.layers.Dense(4, activation="tanh") for _ in range(depth - 1)
+        ]
+        self.last = keras.layers.Dense(1)
+        self.coefficient = self.add_weight(shape=(), name="coefficient")
+        self.coefficient.assign(0.3)
+
+    def call(self, x):
+        outputs = x
+        for layer in self.inner:
+            outputs = layer(outputs)
+        return self.last(outputs) + 1e-2 * self.coefficient * x
+
+
+def built(depth=3, seed=0, **options):
+    keras.utils.set_random_seed(seed)
+    model = WithCoefficient(depth)
+    model(X)
+    model.compile(
+        LevenbergMarquardt(geodesic_acceleration=False, **options), "mse"
+    )
+    return model
+
+
+def rows_and_residuals(model):
+    """A and r of the mean squared error, by TensorFlow's own Jacobian."""
+    variables = [v.value for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        residuals = np.sqrt(2 / len(X)) * (model(X) - Y)[:, 0]
+    jacobians = tape.jacobian(residuals, variables)
+    return (
+        np.concatenate([np.reshape(j, (len(X), -1)) for j in jacobians], 1),
+        residuals.numpy(),
+    )
+
+
+def test_scales_blend_while_steps_are_long(float64):
+    # A short first step, so that the share of the mean changes.
+    model = built(initial_trust_radius=0.1, scaling="blended")
+    of_layers = np.concatenate(
+        [
+            np.full(np.size(v), v.name != "coefficient")
+            for v in model.trainable_variables
+        ]
+    )
+    assert (~of_layers).sum() == 1
+    norms, longest, parts = 0.0, None, []
+    for _ in range(3):
+        rows, residuals = rows_and_residuals(model)
+        weights = flat_weights(model)
+        norms = np.maximum(0.99 * norms, np.linalg.norm(rows, axis=0))
+        parts.append(1.0 if longest is None else min(1.0, 3 * longest))
+        mean = np.mean(norms[of_layers] ** 2)
+        scales = np.sqrt(norms**2 + parts[-1] ** 2 * mean * of_layers)
+        fit(model, X, Y, 1)
+        assert model.optimizer.progress["gain_ratio"] > 0
+        damping = model.optimizer.progress["damping"]
+        assert damping > 1e-6
+        step = flat_weights(model) - weights
+        damped = rows.T @ rows + damping * np.diag(scales**2)
+        np.testing.assert_allclose(
+            step, -np.linalg.solve(damped, rows.T @ residuals), rtol=1e-6
+        )
+        length = np.linalg.norm(scales * step) / np.linalg.norm(
+            scales * weights
+        )
+        longest = max(length, 0.9 * (longest or 0.0))
+    assert parts[0] == 1 and parts[1] < 0.5
+
+
+@pytest.mark.parametrize("depth, rule", [(2, "marquardt"), (3, "blended")])
+def test_auto_blends_from_three_kernels_on(depth, rule, float64):
+    weights = {}
+    for scaling in ("auto", "marquardt", "blended"):
+        model = built(depth, scaling=scaling)
+        fit(model, X, Y, 4)
+        weights[scaling] = flat_weights(model)
+    np.testing.assert_array_equal(weights["auto"], weights[rule])
+    assert np.any(weights["marquardt"] != weights["blended"])
+
+
+def test_a_matrix_of_a_fit_is_no_kernel(float64):
+    class Peaks(keras_curvature.Model):
+        """Three peaks: heights, places and widths."""
+
+        def __init__(self):
+            super().__init__()
+            self.peaks = self.add_weight(shape=(3, 3), name="peaks")
+            self.peaks.assign([[0.9, 1, 1], [-0.6, 0, 0.6], [0.2, 0.2, 0.2]])
+
+        def call(self, x):
+            height, place, width = tf.unstack(self.peaks.value)
+            bells = tf.exp(-(((x - place) / width) ** 2))
+            return tf.reduce_sum(height * bells, axis=1, keepdims=True)
+
+    weights = {}
+    for scaling in ("auto", "marquardt"):
+        model = Peaks()
+        model.compile(LevenbergMarquardt(scaling=scaling), "mse")
+        fit(model, X, Y, 4)
+        weights[scaling] = flat_weights(model)
+    np.testing.assert_array_equal(weights["auto"], weights["marquardt"])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_deep_network_leaves_the_plateau_of_its_start(seed, float64):
+    # With each weight on a scale of its own from the start the losses are
+    # 0.3, 0.7 and 0.09 here, of 0.5 for a constant.
+    keras.utils.set_random_seed(seed)
+    model = keras_curvature.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(16, activation="tanh"),
+            keras.layers.Dense(16, activation="tanh"),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(LevenbergMarquardt(), "mse")
+    x = np.linspace(-1, 1, 500)[:, None]
+    y = np.sin(12 * x) * np.exp(x)
+    result = keras_curvature.solve(model, x, y, max_steps=50, verbose=0)
+    assert result.loss < 0.02
