@@ -42,7 +42,7 @@ class Problem:
     sizes = (900, 120)
     curved = (0, 1)
     spread, gain, weight = 0.0, 0.0, 1.0
-    scaling = "marquardt"
+    scaling = "auto"
     resample_period, growing = 0, 1
     on_lattice = by_residual = False
     forms = ("soft",)
@@ -156,7 +156,6 @@ class Burgers(Heat):
     hidden = (20, 20, 20)
     sizes = (2000, 300)
     resample_period, on_lattice, by_residual = 50, True, True
-    scaling = "identity"
     forms = ("odd", "hard", "soft")
     published = ((179, 4.0e-5), (2878, 1.6e-8))
     publisher = "SSBroyden, GPU"

@@ -4,9 +4,10 @@ y = sin 7x₁·cos 5x₂·e^x₁ on 1,000 points, three tanh layers of 21, 69 an
 units, float64, the same start for all. Each case is a process of its own, and
 prints processor seconds of a step, the memory it took besides the model in
 MiB, and the loss after --seconds of the processor. The cases: normal
-equations ("cholesky") and the dual form of `LevenbergMarquardt`; "identity",
-the dual form with D = I; "sketched", the same with a tenth of the points, drawn
-anew for each step; conjugate gradients (`GaussNewton`) and `LBFGS`.
+equations ("cholesky") and the dual form of `LevenbergMarquardt`; "marquardt"
+and "identity", the dual form with these scales; "sketched", the latter with a
+tenth of the points, drawn anew for each step; conjugate gradients (`GaussNewton`) and
+`LBFGS`.
 """
 
 import argparse
@@ -17,7 +18,20 @@ import time
 from _measure import peak_mebibytes, print_figure
 
 UNITS = (21, 69, 222)
-CASES = ("cholesky", "dual", "identity", "sketched", "cg", "lbfgs")
+CASES = (
+    "cholesky",
+    "dual",
+    "marquardt",
+    "identity",
+    "sketched",
+    "cg",
+    "lbfgs",
+)
+SCALES = {
+    "marquardt": "marquardt",
+    "identity": "identity",
+    "sketched": "identity",
+}
 POINTS = 1_000
 
 
@@ -30,7 +44,7 @@ def optimizer_of(case):
         return optimizers.LBFGS()
     return optimizers.LevenbergMarquardt(
         linear_solver="cholesky" if case == "cholesky" else "dual",
-        scaling="identity" if case in ("identity", "sketched") else "marquardt",
+        scaling=SCALES.get(case, "auto"),
         mini_batches=case == "sketched",
     )
 
