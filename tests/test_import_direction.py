@@ -12,6 +12,7 @@ ROOT = pathlib.Path(keras_curvature.__file__).parent
 EVERYWHERE = {
     "_casting",
     "_checks",
+    "_control_flow",
     "_derivatives",
     "_random",
     "_typing",

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature._control_flow import cond
 from keras_curvature.autodiff.hessian import refuse_unconnected
 from keras_curvature.autodiff.repairs.context import differentiated_twice
 from keras_curvature.autodiff.repairs.errors import SecondDerivativeError
@@ -47,7 +48,7 @@ def columns_or_rows(outputs_fn, inputs, variables, unconnected, rows):
     try:
         columns = _Columns(outputs_fn, inputs, variables, unconnected)
         is_alone = _is_alone(columns.outputs, ends)
-        return tf.cond(is_fewer & is_alone, columns.results, rows), True
+        return cond(is_fewer & is_alone, columns.results, rows), True
     except (LookupError, NotImplementedError, SecondDerivativeError):
         # No derivative of the gradient; rows need none.
         return rows(), False

@@ -6,8 +6,11 @@ gradients captured from outside. tests/autodiff/test_tensorflow_private.py
 says what broke when TensorFlow moves one of these names.
 """
 
+import contextlib
+import functools
+
 import tensorflow as tf
-from tensorflow.python.eager import record
+from tensorflow.python.eager import context, record
 from tensorflow.python.eager.polymorphic_function import concrete_function
 from tensorflow.python.framework import ops, registry
 from tensorflow.python.ops import (
@@ -187,3 +190,50 @@ class _Keeping:
 
     def __getattr__(self, name):
         return getattr(self._function, name)
+
+
+@contextlib.contextmanager
+def optimized_unless(runs_as_traced):
+    """Leaves out TensorFlow's graph optimizer for calls from Python.
+
+    Only in this thread. Public options hold for a whole process.
+
+    Args:
+        runs_as_traced: Callable that returns whether to leave it out. Asked
+            when a function runs, which is after it was traced.
+    """
+    eager = context.context()
+    before = eager.function_call_options
+    options = _CallOptions(before, runs_as_traced)
+    eager.function_call_options = options
+    try:
+        yield
+    finally:
+        # Unless `tf.config` was called meanwhile.
+        if eager.function_call_options is options:
+            eager.function_call_options = before
+
+
+class _CallOptions(context.FunctionCallOptions):
+    """Options that are looked up whenever a function is called."""
+
+    def __init__(self, options, runs_as_traced):
+        config = options.as_attrs()["config_proto"]
+        super().__init__(
+            options.executor_type, tf.compat.v1.ConfigProto.FromString(config)
+        )
+        self._runs_as_traced = runs_as_traced
+
+    def as_attrs(self):
+        attributes = super().as_attrs()
+        if tf.executing_eagerly() and self._runs_as_traced():
+            config = attributes["config_proto"]
+            attributes["config_proto"] = _without_optimizer(config)
+        return attributes
+
+
+@functools.lru_cache(maxsize=8)
+def _without_optimizer(config):
+    config = tf.compat.v1.ConfigProto.FromString(config)
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config.SerializeToString(deterministic=True)

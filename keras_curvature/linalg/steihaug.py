@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_curvature._casting import cast
+from keras_curvature._control_flow import while_loop
 from keras_curvature.linalg.dot import dot, norm
 
 
@@ -138,11 +139,10 @@ def steihaug(
             & (norm(at.r) > target)
         )
 
-    (at,) = tf.while_loop(
+    (at,) = while_loop(
         unfinished,
         lambda at: (_next(at, matvec, precondition, gradient, radii),),
         (_origin(gradient, precondition(gradient), radii),),
-        parallel_iterations=1,
     )
     found = _stay(at, gradient)
     return found._replace(

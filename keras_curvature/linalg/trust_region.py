@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature._control_flow import while_loop
 from keras_curvature.linalg.dot import norm
 from keras_curvature.linalg.least_squares_system import (
     DampedFactor,
@@ -79,11 +80,10 @@ def trust_region_step(
         factor = system.factor(following)
         return (_Search(search.iterations + 1, factor, lower, upper),)
 
-    (search,) = tf.while_loop(
+    (search,) = while_loop(
         unfinished,
         narrow,
         (_Search(tf.constant(1), system.factor(start), least, upper),),
-        parallel_iterations=1,
     )
     return search.factor
 

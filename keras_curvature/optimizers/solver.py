@@ -87,6 +87,10 @@ class Solver(keras.optimizers.Optimizer):
     ```
     """
 
+    # Whether TensorFlow's graph optimizer takes longer than it saves, as the
+    # step that was traced last has found.
+    runs_as_traced = False
+
     def __init__(
         self,
         *,

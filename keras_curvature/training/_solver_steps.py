@@ -5,6 +5,7 @@ import time
 import keras
 import tensorflow as tf
 
+from keras_curvature.autodiff.tensorflow_private import optimized_unless
 from keras_curvature.training._keras import compiled_state
 from keras_curvature.training.solver_callback import raise_its_error
 
@@ -61,12 +62,14 @@ class SolverSteps:
         Returns:
             The logs of the last step, a dict of tensors.
         """
+        solver = self._model.optimizer
         try:
-            if self._loop_pays():
-                return self._run_in_tensorflow(data, most)
-            return self._run_in_python(data, most)
+            with optimized_unless(lambda: solver.runs_as_traced):
+                if self._loop_pays():
+                    return self._run_in_tensorflow(data, most)
+                return self._run_in_python(data, most)
         except tf.errors.InvalidArgumentError as error:
-            raise_its_error(self._model.optimizer, error)
+            raise_its_error(solver, error)
 
     def evaluate(self, data):
         """Loss and metrics of one batch, as a dict of floats."""

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_curvature.autodiff.tensorflow_private import optimized_unless
+
 # Of what a solver logs, what callbacks may watch for an improvement.
 _MINIMIZED = ("accepted_loss", "gradient_norm")
 
@@ -69,7 +71,8 @@ def watched(train_function, model):
     def function(iterator):
         solver = model.optimizer
         try:
-            logs = train_function(iterator)
+            with optimized_unless(lambda: solver.runs_as_traced):
+                logs = train_function(iterator)
         except KeyboardInterrupt:
             solver.restore_accepted_point()
             raise

@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 import keras_curvature
 from keras_curvature.autodiff import tensorflow_private
@@ -129,3 +130,44 @@ def _imported(node):
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return []
+
+
+@pytest.mark.parametrize("runs_as_traced", [False, True])
+def test_the_graph_optimizer_is_left_out_where_told_so(runs_as_traced):
+    answers = [not runs_as_traced]
+
+    @tf.function
+    def function(x):
+        # Asked after this was traced.
+        answers.append(runs_as_traced)
+        for _ in range(6):
+            x = tf.tanh(x) + tf.transpose(tf.transpose(x))
+        return x
+
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": False}
+    )
+    context.enable_run_metadata()
+    with tensorflow_private.optimized_unless(lambda: answers[-1]):
+        function(tf.ones((2, 2)))
+    graphs = context.export_run_metadata().function_graphs
+    context.disable_run_metadata()
+    transposes = [
+        node
+        for graph in graphs
+        for node in graph.post_optimization_graph.node
+        if node.op == "Transpose"
+    ]
+    # The optimizer knows that two of them cancel.
+    assert len(transposes) == (12 if runs_as_traced else 0)
+
+
+def test_options_of_calls_are_those_of_before_afterwards():
+    before = context.context().function_call_options
+    with (
+        pytest.raises(ZeroDivisionError),
+        tensorflow_private.optimized_unless(lambda: True),
+    ):
+        assert context.context().function_call_options is not before
+        raise ZeroDivisionError
+    assert context.context().function_call_options is before

@@ -114,6 +114,8 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         objective = Objective(
             step, variables, l2_penalty(self, step.model, variables)
         )
+        # What a network of dense layers computes is short as it was traced.
+        self.runs_as_traced = objective.is_chain
         before = begun(self._state, objective)
         try:
             after = self._by_form(

@@ -4,6 +4,7 @@ import typing
 
 import tensorflow as tf
 
+from keras_curvature._control_flow import cond
 from keras_curvature.linalg import trust_region_step
 from keras_curvature.linalg.dot import norm
 from keras_curvature.optimizers._least_squares.bounds import Bounds
@@ -57,7 +58,7 @@ class BoundedSteps:
         is_across = ~self._blocked & (inside != factor.step)
         onto = tf.where(is_across, inside, tf.zeros_like(inside))
         is_held = self._blocked | is_across
-        factor = tf.cond(
+        factor = cond(
             tf.reduce_any(is_across),
             lambda: (
                 self._system.shifted(onto)

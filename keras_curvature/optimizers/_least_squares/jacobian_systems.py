@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_curvature._control_flow import cond
 from keras_curvature.autodiff.per_sample import per_sample_jacobian
 from keras_curvature.linalg import (
     DualEquations,
@@ -44,7 +45,7 @@ def by_numbers(objective, step):
     if known is not None:
         # Each form that is traced holds the model and its derivatives.
         return step("dual" if known < size else "cholesky")
-    return tf.cond(
+    return cond(
         tf.size(residuals) < size,
         lambda: step("dual"),
         lambda: step("cholesky"),

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_curvature._control_flow import cond, while_loop
+
 
 def sum_over_slices(add, empty, objective, slice_size):
     """A sum over the samples of the batch, added slice by slice.
@@ -40,7 +42,7 @@ def _sum_over_part(add, empty, part, slice_size):
     if samples is None:
         # A while loop of one iteration takes a third longer than no loop.
         samples = tf.shape(part.form.residuals)[0]
-        return tf.cond(samples <= slice_size, whole, by_slices)
+        return cond(samples <= slice_size, whole, by_slices)
     return whole() if samples <= slice_size else by_slices()
 
 
@@ -92,10 +94,9 @@ def _loop_over_slices(add, empty, part, slice_size):
         total = add(total, inputs, outputs, form.gather(positions, is_within))
         return start + slice_size, total
 
-    _, total = tf.while_loop(
+    _, total = while_loop(
         lambda start, _: start < samples,
         add_slice,
         (tf.constant(0), empty),
-        parallel_iterations=1,
     )
     return total

@@ -5,6 +5,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature._control_flow import cond, while_loop
 from keras_curvature.optimizers._common.trust_region import (
     LEAST_SQUARES,
     gain_ratio,
@@ -132,16 +133,15 @@ def try_steps(
         was_rejected=no,
     )
     trial = Trial.apart(
-        tf.while_loop(
+        while_loop(
             lambda *state: unfinished(Trial.apart(state)),
             lambda *state: attempt(Trial.apart(state)).together(),
             start.together(),
-            parallel_iterations=1,
         )
     )
     if bounds is None:
         return trial
-    return tf.cond(
+    return cond(
         is_outside, lambda: _entered(trial, objective, entry), lambda: trial
     )
 
