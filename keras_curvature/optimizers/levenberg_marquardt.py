@@ -24,9 +24,12 @@ from keras_curvature.optimizers._least_squares.jacobian_systems import (
 )
 from keras_curvature.optimizers._least_squares.proposals import Proposals
 from keras_curvature.optimizers._least_squares.scaling import (
+    FEW_WEIGHTS,
     POWERS,
+    largest_values,
     recent_norms,
     scaling_of,
+    within_reach,
 )
 from keras_curvature.optimizers.stop_reason import StopReason
 
@@ -98,7 +101,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
             each column of A, `n ← max(0.9·n, ‖A_j‖)` (0.99 from 17 weights):
             steps do not depend on the units of the weights, nor for long on a
             start whose columns were longer by orders of magnitude, where
-            Moré's maximum over all steps creeps. `"identity"`: D = I, for
+            Moré's maximum over all steps creeps. Up to 16 weights D_j is at
+            least the trust radius over the largest |w_j| of the run, so that
+            no step takes a weight farther than that. `"identity"`: D = I, for
             weights of like units, in deep networks often far fewer steps.
             `"root"`: √n, between the two. Defaults to `"marquardt"`.
         geodesic_acceleration: Bool or `"auto"`, whether steps are bent, see
@@ -202,7 +207,14 @@ class LevenbergMarquardt(LeastSquaresSolver):
             )
 
     def _method_shapes(self, size):
-        return {"column_norms": ((size,), None)}
+        shapes = {"column_norms": ((size,), None)}
+        if self._limits_reach(size):
+            shapes["largest_weights"] = ((size,), None)
+        return shapes
+
+    def _limits_reach(self, size):
+        """Whether D keeps each weight within reach of its own size."""
+        return size <= FEW_WEIGHTS and self.scaling == "marquardt"
 
     def _by_form(self, objective, step):
         if self.linear_solver != "auto":
@@ -227,6 +239,16 @@ class LevenbergMarquardt(LeastSquaresSolver):
             )
         norms = recent_norms(state["column_norms"], system.column_norms)
         scaling = scaling_of(norms, self.scaling)
+        length = norm(scaling * objective.weights)
+        kept = {"column_norms": norms}
+        if self._limits_reach(size):
+            largest = largest_values(
+                state["largest_weights"], objective.weights
+            )
+            scaling = within_reach(
+                scaling, self._radius(state, length), largest
+            )
+            kept["largest_weights"] = largest
         gradient = tf.cast(system.gradient, norms.dtype)
         bounds = bounds_of(variables)
         if bounds is None:
@@ -239,9 +261,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
         cosines = gradient / scaling_of(norms, "marquardt")
         return Proposals(
             propose=steps.propose,
-            norm=norm(scaling * objective.weights),
+            norm=length,
             gradient=tf.reduce_max(tf.abs(cosines)),
-            kept={"column_norms": norms},
+            kept=kept,
             is_mixed=is_mixed,
             bounds=bounds,
         )

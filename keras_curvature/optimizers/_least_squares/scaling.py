@@ -11,6 +11,13 @@ FEW_WEIGHTS = 16
 # evaporate. A factor of ten takes 22 steps, in networks, where columns come and
 # go, 230.
 _MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
+# How far a step may take one weight of a fit by itself, in terms of the largest
+# value that it has had. A weight that makes no difference yet, beside residuals
+# larger by orders of magnitude, has a short column and would be thrown to where
+# it never makes one: a rate below 0, a pole among the data. Of 283 fits begun
+# up to a factor of ten off, 33 ended above the best minimum known without a
+# limit; 7 with 1, and 11 with 3.
+_REACH = 1.0
 # The power of the column norms that is the scale of each weight.
 POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
 
@@ -35,3 +42,23 @@ def scaling_of(norms, kind):
     return tf.where(norms > 0, norms, ones) ** tf.constant(
         POWERS[kind], norms.dtype
     )
+
+
+def largest_values(before, weights):
+    """The largest |w_j| of a run so far, tensor of shape `(n,)`."""
+    return tf.maximum(before, tf.abs(weights))
+
+
+def within_reach(scaling, radius, largest):
+    """D with D_j ≥ Δ/m_j: no step within Δ takes w_j farther than m_j.
+
+    A weight that has been 0 throughout has no size to go by: its D_j stays.
+
+    Args:
+        scaling: The diagonal of D, tensor of shape `(n,)`.
+        radius: Scalar tensor, the trust radius Δ.
+        largest: m, tensor of shape `(n,)`.
+    """
+    least = radius / (tf.constant(_REACH, scaling.dtype) * largest)
+    is_known = least < scaling.dtype.max
+    return tf.where(is_known, tf.maximum(scaling, least), scaling)
