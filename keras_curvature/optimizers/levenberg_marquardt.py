@@ -102,8 +102,8 @@ class LevenbergMarquardt(LeastSquaresSolver):
             steps do not depend on the units of the weights, nor for long on a
             start whose columns were longer by orders of magnitude, where
             Moré's maximum over all steps creeps. Up to 16 weights D_j is at
-            least the trust radius over the largest |w_j| of the run, so that
-            no step takes a weight farther than that. `"identity"`: D = I, for
+            least the trust radius over twice the largest |w_j| of the run, so
+            that no step moves a weight by more. `"identity"`: D = I, for
             weights of like units, in deep networks often far fewer steps.
             `"root"`: √n, between the two. Defaults to `"marquardt"`.
         geodesic_acceleration: Bool or `"auto"`, whether steps are bent, see
@@ -261,7 +261,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
         cosines = gradient / scaling_of(norms, "marquardt")
         return Proposals(
             propose=steps.propose,
-            norm=length,
+            norm=norm(scaling * objective.weights),
             gradient=tf.reduce_max(tf.abs(cosines)),
             kept=kept,
             is_mixed=is_mixed,

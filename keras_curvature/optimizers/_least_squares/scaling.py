@@ -16,8 +16,8 @@ _MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
 # larger by orders of magnitude, has a short column and would be thrown to where
 # it never makes one: a rate below 0, a pole among the data. Of 283 fits begun
 # up to a factor of ten off, 33 ended above the best minimum known without a
-# limit; 7 with 1, and 11 with 3.
-_REACH = 1.0
+# limit, and 11 with it; up to a factor of two off 9, and 4.
+_REACH = 2.0
 # The power of the column norms that is the scale of each weight.
 POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
 
@@ -50,7 +50,7 @@ def largest_values(before, weights):
 
 
 def within_reach(scaling, radius, largest):
-    """D with D_j ≥ Δ/m_j: no step within Δ takes w_j farther than m_j.
+    """D with D_j ≥ Δ/(2·m_j): no step within Δ moves w_j by more than 2·m_j.
 
     A weight that has been 0 throughout has no size to go by: its D_j stays.
 
