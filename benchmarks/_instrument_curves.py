@@ -102,6 +102,11 @@ def diode(x, b):
     return b[0] * (exp(x / (b[1] * THERMAL_VOLTAGE)) - 1) + x / b[2]
 
 
+def solar_cell(x, b):
+    diode = b[1] * (exp(x / (b[2] * THERMAL_VOLTAGE)) - 1)
+    return b[0] - diode - x / b[3]
+
+
 def michaelis_menten(x, b):
     return b[0] * x / (b[1] + x)
 

@@ -22,6 +22,7 @@ from _instrument_curves import (
     power_law,
     pseudo_voigt,
     skewed_peak,
+    solar_cell,
     three_peaks,
     tube_peaks,
     two_decays,
@@ -219,6 +220,14 @@ _PROBLEMS = {
         [1, 0.8, 6.0004e9, 8000],
         [0.9, 0.5, 6e9, 4000],
         0.01,
+    ),
+    # At first the shunt, the last one, makes no difference.
+    "solar cell, far": (
+        solar_cell,
+        np.linspace(0, 0.58, 50),
+        [0.76, 3e-7, 1.5, 54],
+        [7, 7e-7, 1.5, 7],
+        1e-3,
     ),
 }
 

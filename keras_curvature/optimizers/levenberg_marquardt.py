@@ -25,8 +25,12 @@ from keras_curvature.optimizers._least_squares.jacobian_systems import (
 from keras_curvature.optimizers._least_squares.proposals import Proposals
 from keras_curvature.optimizers._least_squares.scaling import (
     CHOICES,
+    FEW_WEIGHTS,
+    kind_of,
+    largest_values,
     recent_norms,
     scaling_of,
+    within_reach,
 )
 from keras_curvature.optimizers.stop_reason import StopReason
 
@@ -98,7 +102,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
             each column of A, `n ← max(0.9·n, ‖A_j‖)` (0.99 from 17 weights):
             steps do not depend on the units of the weights, nor for long on a
             start whose columns were longer by orders of magnitude, where
-            Moré's maximum over all steps creeps. `"blended"`:
+            Moré's maximum over all steps creeps. Up to 16 weights D_j is at
+            least the trust radius over twice the largest |w_j| of the run, so
+            that no step moves a weight by more. `"blended"`:
             √(n² + e²·mean n²), with e ≤ 1 three times the largest recent
             ‖D·d‖/‖D·w‖: nearly one scale for all while steps are long, each
             its own as they become short. Deep networks leave the plateau of
@@ -209,7 +215,10 @@ class LevenbergMarquardt(LeastSquaresSolver):
             )
 
     def _method_shapes(self, size):
-        return {"column_norms": ((size,), None)}
+        shapes = {"column_norms": ((size,), None)}
+        if size <= FEW_WEIGHTS:
+            shapes["largest_weights"] = ((size,), None)
+        return shapes
 
     def _by_form(self, objective, step):
         if self.linear_solver != "auto":
@@ -233,9 +242,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
                 is_required=self.geodesic_acceleration is True,
             )
         norms = recent_norms(state["column_norms"], system.column_norms)
-        scaling = scaling_of(
-            norms, self.scaling, variables, state["relative_length"]
-        )
+        scaling, kept = self._scales(norms, objective, variables, state)
         gradient = tf.cast(system.gradient, norms.dtype)
         bounds = bounds_of(variables)
         if bounds is None:
@@ -250,10 +257,22 @@ class LevenbergMarquardt(LeastSquaresSolver):
             propose=steps.propose,
             norm=norm(scaling * objective.weights),
             gradient=tf.reduce_max(tf.abs(cosines)),
-            kept={"column_norms": norms},
+            kept=kept,
             is_mixed=is_mixed,
             bounds=bounds,
         )
+
+    def _scales(self, norms, objective, variables, state):
+        """The diagonal of D, and what of the state it was made from."""
+        kind, weights = kind_of(self.scaling, variables), objective.weights
+        scaling = scaling_of(norms, kind, variables, state["relative_length"])
+        kept = {"column_norms": norms}
+        if kind == "marquardt" and weights.shape[0] <= FEW_WEIGHTS:
+            largest = largest_values(state["largest_weights"], weights)
+            radius = self._radius(state, norm(scaling * weights))
+            scaling = within_reach(scaling, radius, largest)
+            kept["largest_weights"] = largest
+        return scaling, kept
 
     def _progress(self):
         return {**super()._progress(), "damping": self._state["damping"]}

@@ -138,13 +138,11 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
     def _step(self, objective, variables, state, form):
         """The state after this step, with the weights to move to."""
         proposals = self._propose(objective, variables, state, form)
-        first = first_radius(self.initial_trust_radius, proposals.norm)
-        radius = state["trust_radius"]
         length = state["last_free_length"]
         trial = try_steps(
             objective,
             proposals.propose,
-            radius=tf.where(radius > 0, radius, first),
+            radius=self._radius(state, proposals.norm),
             damping=state["damping"],
             last=tf.where(length > 0, length, length.dtype.max),
             # None after a run has ended.
@@ -152,6 +150,12 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
             bounds=proposals.bounds,
         )
         return carried_on(self, state, objective, proposals, trial)
+
+    def _radius(self, state, length):
+        """The trust radius of this step, where the weights have this length."""
+        radius = state["trust_radius"]
+        first = first_radius(self.initial_trust_radius, length)
+        return tf.where(radius > 0, radius, first)
 
     def _propose(self, objective, variables, state, form):
         """The `Proposals` at the current weights."""

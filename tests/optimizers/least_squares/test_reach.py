@@ -1,0 +1,57 @@
+"""LevenbergMarquardt keeps the weights of a fit within reach of their size."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_curvature
+from keras_curvature.optimizers import LevenbergMarquardt
+from keras_curvature.optimizers._least_squares.scaling import within_reach
+from tests.optimizers.least_squares.helpers import Residuals
+
+VOLTS = np.linspace(0, 0.58, 50)
+# Photocurrent, saturation current, ideality and shunt resistance.
+CELL = (0.76, 3e-7, 1.5, 54.0)
+
+
+def solar_cell(b):
+    return b[0] - b[1] * (tf.exp(VOLTS / (b[2] * 0.0257)) - 1) - VOLTS / b[3]
+
+
+def fitted(function, start, targets, steps, **options):
+    model = Residuals(function, start)
+    model.compile(LevenbergMarquardt(**options), "mse")
+    index = np.arange(len(targets), dtype="int32")[:, None]
+    keras_curvature.solve(
+        model, index, targets[:, None], max_steps=steps, verbose=0
+    )
+    return model.b.numpy()
+
+
+def test_weight_without_influence_at_first_is_found(float64):
+    # The shunt hardly changes the current as long as the photocurrent is nine
+    # times too high; unbounded steps send it to -4e13, where it never does.
+    start = [6.80244921, 6.7967072e-07, 1.50970673, 7.22211041]
+    targets = solar_cell(tf.constant(CELL, "float64")).numpy()
+    found = fitted(solar_cell, start, targets, steps=60)
+    np.testing.assert_allclose(found, CELL, rtol=1e-8)
+
+
+@pytest.mark.parametrize("influence", [1e-6, 1e-9])
+def test_no_step_moves_a_weight_by_more_than_twice_its_size(influence, float64):
+    # Free, the second weight would move to 1e6 and 1e9 in the end.
+    def lines(b):
+        return tf.stack([b[0], influence * b[1]])
+
+    found = fitted(
+        lines, [1.0, 1.0], np.array([1e3, 1.0]), 1, geodesic_acceleration=False
+    )
+    # The length of a step is within a tenth of the radius.
+    assert abs(found[1] - 1) <= 2 * 1.1
+
+
+def test_scale_of_a_weight_that_was_always_zero_stays():
+    scaling = within_reach(
+        tf.constant([2.0, 2.0, 2.0]), tf.constant(3.0), tf.constant([0, 0.5, 9])
+    )
+    np.testing.assert_allclose(scaling, [2, 3, 2])
