@@ -6,8 +6,8 @@ prints processor seconds of a step, the memory it took besides the model in
 MiB, and the loss after --seconds of the processor. The cases: normal
 equations ("cholesky") and the dual form of `LevenbergMarquardt`; "marquardt"
 and "identity", the dual form with these scales; "sketched", the latter with a
-tenth of the points, drawn anew for each step; conjugate gradients (`GaussNewton`) and
-`LBFGS`.
+tenth of the points, drawn anew for each step; conjugate gradients
+(`GaussNewton`) and `LBFGS`.
 """
 
 import argparse

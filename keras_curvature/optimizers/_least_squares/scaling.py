@@ -106,7 +106,6 @@ def _layer(variable):
     return variable.path.rpartition("/")[0]
 
 
-
 def largest_values(before, weights):
     """The largest |w_j| of a run so far, tensor of shape `(n,)`."""
     return tf.maximum(before, tf.abs(weights))
