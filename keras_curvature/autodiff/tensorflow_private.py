@@ -1,4 +1,6 @@
-"""The only functions of this package that use private TensorFlow names.
+"""What of private TensorFlow the package stands on.
+
+Besides it only `_control_flow.py` has a private name, in one place.
 
 Public `tf.gradients` differentiates only tensors of the current graph: in a
 branch of `tf.cond` or the body of `tf.while_loop` it returns None for
