@@ -145,5 +145,6 @@ class Curve(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Curve":
+        """The model of a configuration, at its first values."""
         function = keras.saving.deserialize_keras_object(config["function"])
         return super().from_config({**config, "function": function})
