@@ -73,13 +73,25 @@ def _box(name, pair):
 
 def columns(x):
     """The inputs as the function takes them."""
-    if len(x.shape) == 1:
+    if x.shape.rank == 1:
         return x
-    if len(x.shape) == 2 and x.shape[1] is not None:
+    if x.shape.rank == 2 and x.shape[1] is not None:
         return x[:, 0] if x.shape[1] == 1 else x
-    raise ValueError(
-        "`x` must have the shape (n,), (n, 1) or (n, k), for n samples and k "
-        f"variables. Received: shape {tuple(x.shape)}."
+    raise _error_of_inputs(f"shape {x.shape}")
+
+
+def refuse_several(input_shape):
+    """Raises for inputs that are several arrays, as SciPy may have them."""
+    is_dict = isinstance(input_shape, Mapping)
+    if is_dict or any(isinstance(n, (tuple, list)) for n in input_shape):
+        raise _error_of_inputs(f"a {type(input_shape).__name__} of arrays")
+
+
+def _error_of_inputs(received):
+    return ValueError(
+        "`x` must be one array of shape (n,), (n, 1) or (n, k), for n samples "
+        f"and k variables, the same in all calls. Received: {received}. "
+        "Arrays of k variables become one by np.stack(arrays, axis=1)."
     )
 
 

@@ -14,6 +14,7 @@ from keras_curvature.training._curve_rules import (
     checked_values,
     columns,
     error_of_values,
+    refuse_several,
     refuse_unnamed,
 )
 from keras_curvature.training.model import Model
@@ -111,6 +112,7 @@ class Curve(Model):
         }
 
     def build(self, input_shape: Any) -> None:
+        refuse_several(input_shape)
         # Symbolically, where NumPy fails; on tensors with values it would
         # answer, as a constant without derivatives.
         self.compute_output_shape(input_shape)

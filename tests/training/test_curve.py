@@ -202,10 +202,19 @@ def test_other_values_of_the_function_are_refused(function, received, eager):
         keras_curvature.solve(model, np.ones(5), np.ones(5), verbose=0)
 
 
-def test_inputs_of_more_axes_are_refused():
+@pytest.mark.parametrize(
+    "x, received",
+    [
+        (np.ones((3, 1, 1)), r"shape \(3, 1, 1\)"),
+        ({"t": np.ones(3)}, "a dict of arrays"),
+        ([np.ones(3), np.ones(3)], "a list of arrays"),
+    ],
+    ids=["axes", "dict", "list"],
+)
+def test_other_inputs_are_refused(x, received):
     model = keras_curvature.Curve(decay, START)
-    with pytest.raises(ValueError, match=r"`x` must have the shape \(n,\)"):
-        model(np.ones((3, 1, 1)))
+    with pytest.raises(ValueError, match=f"one array of .*{received}"):
+        model(x)
 
 
 @pytest.mark.parametrize(
