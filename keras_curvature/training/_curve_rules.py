@@ -4,6 +4,7 @@ import inspect
 import types
 from collections.abc import Mapping
 
+import keras
 import tensorflow as tf
 
 from keras_curvature._checks import checked_number
@@ -55,24 +56,29 @@ def checked_bounds(bounds, start):
                 f"`bounds[{name!r}]` must be a pair (lower, upper), with None "
                 f"for no bound. Received: {pair!r}."
             )
-        pairs[name], boxes[name] = tuple(pair), _box(name, pair)
+        pairs[name], boxes[name] = _pair_and_box(name, pair)
         if not boxes[name].lower <= start[name] <= boxes[name].upper:
             raise ValueError(
-                f"`start[{name!r}]` must lie within its bounds {tuple(pair)}. "
+                f"`start[{name!r}]` must lie within its bounds {pairs[name]}. "
                 f"Received: {start[name]}."
             )
     return pairs, boxes
 
 
-def _box(name, pair):
+def _pair_and_box(name, pair):
     try:
-        return Box(*pair)
-    except ValueError as error:
+        pair = tuple(None if bound is None else float(bound) for bound in pair)
+        return pair, Box(*pair)
+    except (TypeError, ValueError) as error:
         raise ValueError(f"`bounds[{name!r}]`: {error}") from None
 
 
-def columns(x):
+def columns(x, dtype):
     """The inputs as the function takes them."""
+    if keras.tree.is_nested(x):
+        # The cast would stack them, as samples.
+        raise _error_of_inputs(f"a {type(x).__name__} of arrays")
+    x = keras.ops.cast(x, dtype)
     if x.shape.rank == 1:
         return x
     if x.shape.rank == 2 and x.shape[1] is not None:

@@ -123,7 +123,7 @@ class Curve(Model):
         return tuple(traced.get_concrete_function(x).output_shapes)
 
     def call(self, x: Array) -> tf.Tensor:
-        x = columns(ops.cast(x, self.compute_dtype))
+        x = columns(x, self.compute_dtype)
         values = {
             name: ops.convert_to_tensor(weight)
             for name, weight in self._weight_of.items()

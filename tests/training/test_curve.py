@@ -154,7 +154,10 @@ def test_integers_are_inputs_too(float64):
 
 def test_it_is_saved_with_a_registered_function(tmp_path, data):
     model = keras_curvature.Curve(
-        decay, {"tau": 1, "a": np.float32(1)}, {"tau": (0, None)}, name="mine"
+        decay,
+        {"tau": 1, "a": np.float32(1)},
+        {"tau": (np.int64(0), np.inf)},
+        name="mine",
     )
     fitted(model, *data[:2], max_steps=5)
     model.save(tmp_path / "model.keras")
@@ -213,8 +216,10 @@ def test_other_values_of_the_function_are_refused(function, received, eager):
 )
 def test_other_inputs_are_refused(x, received):
     model = keras_curvature.Curve(decay, START)
-    with pytest.raises(ValueError, match=f"one array of .*{received}"):
-        model(x)
+    for _ in ("before it is built", "after that"):
+        with pytest.raises(ValueError, match=f"one array of .*{received}"):
+            model(x)
+        model(np.ones(3))
 
 
 @pytest.mark.parametrize(
@@ -231,6 +236,7 @@ def test_other_inputs_are_refused(x, received):
         ((decay, START, [0, 1]), TypeError, "`bounds` must be a dict"),
         ((decay, START, {"b": (0, 1)}), ValueError, "Received: 'b'"),
         ((decay, START, {"a": 0}), ValueError, "must be a pair"),
+        ((decay, START, {"a": ([0, 0], 2)}), ValueError, "bounds.'a'"),
         ((decay, START, {"a": (1, 0)}), ValueError, "bounds.'a'.*below"),
         ((decay, START, {"a": (2, None)}), ValueError, "within its bounds"),
         ((decay, START, {"a": (None, 0)}), ValueError, "within its bounds"),
@@ -247,6 +253,7 @@ def test_other_inputs_are_refused(x, received):
         "bounds",
         "bounds-name",
         "bounds-pair",
+        "bounds-array",
         "bounds-order",
         "below",
         "above",
