@@ -26,9 +26,15 @@ from keras_curvature import (  # noqa: E402
     uncertainty,
 )
 from keras_curvature._version import __version__  # noqa: E402
-from keras_curvature.training import Model, Sequential, solve  # noqa: E402
+from keras_curvature.training import (  # noqa: E402
+    Curve,
+    Model,
+    Sequential,
+    solve,
+)
 
 __all__ = [
+    "Curve",
     "Model",
     "Sequential",
     "__version__",

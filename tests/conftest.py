@@ -99,6 +99,7 @@ SLOW = (
     "tests/report/test_command.py",
     "tests/report/test_curvature_report.py",
     "tests/test_packaging.py",
+    "tests/training/test_curve.py",
     "tests/training/test_exact_derivatives.py",
     "tests/training/test_solve.py",
     "tests/training/test_solver_fit.py",

@@ -42,6 +42,7 @@ ALLOWED = {
     },
     "training": {
         "autodiff",
+        "constraints",
         "linalg",
         "losses",
         "operators",

@@ -1,5 +1,6 @@
 """Keras models that train under nested tapes, and their training."""
 
+from keras_curvature.training.curve import Curve
 from keras_curvature.training.functional import Functional
 from keras_curvature.training.model import Model
 from keras_curvature.training.points import (
@@ -16,6 +17,7 @@ from keras_curvature.training.solve_result import SolveResult, SolveStatus
 from keras_curvature.training.training_step import TrainingStep
 
 __all__ = [
+    "Curve",
     "Functional",
     "Model",
     "Sequential",

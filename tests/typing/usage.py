@@ -53,6 +53,11 @@ def train(x: NDArray[Any], y: NDArray[Any]) -> float:
     LBFGS(line_search="wolfe")  # type: ignore[arg-type]
     LevenbergMarquardt("lu")  # type: ignore[arg-type]
     constraints.Box(lower=0.0, upper=[1.0, 2.0])
+    curve = keras_curvature.Curve(
+        lambda x, a: a * x, {"a": 1}, bounds={"a": (0, None)}
+    )
+    assert_type(curve.parameters, dict[str, float])
+    keras_curvature.Curve(keras.ops.exp, [1.0])  # type: ignore[arg-type]
     return result.loss
 
 
