@@ -121,6 +121,7 @@ def within_reach(scaling, radius, largest):
         radius: Scalar tensor, the trust radius Δ.
         largest: m, tensor of shape `(n,)`.
     """
-    least = radius / (tf.constant(_REACH, scaling.dtype) * largest)
-    is_known = least < scaling.dtype.max
+    reach = tf.constant(_REACH, scaling.dtype) * largest
+    is_known = reach > radius / scaling.dtype.max
+    least = radius / tf.where(is_known, reach, tf.ones_like(reach))
     return tf.where(is_known, tf.maximum(scaling, least), scaling)
