@@ -2,7 +2,7 @@
 
 When one of these fails after an update of TensorFlow, the name was moved or
 changed its meaning: `keras_curvature/autodiff/tensorflow_private.py` is the
-only file to mend (tests/test_control_flow.py has the one of `_control_flow.py`).
+only file to mend; of `_control_flow.py` tests/test_control_flow.py says so.
 """
 
 import ast

@@ -17,14 +17,16 @@ _MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
 # larger by orders of magnitude, has a short column and would be thrown to where
 # it never makes one: a rate below 0, a pole among the data. Of 283 fits begun
 # up to a factor of ten off, 33 ended above the best minimum known without a
-# limit, and 11 with it; up to a factor of two off 9, and 4.
+# limit, and 11 with it; up to a factor of two off 9, and 4 (the same rules in
+# NumPy).
 _REACH = 2.0
 # The power of the column norms that is the scale of each weight.
 _POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
 CHOICES = ("auto", "blended", *_POWERS)
 # From so many on, what a layer does to the outputs depends on those behind it.
 _KERNELS_OF_DEEP = 3
-# A step of this part of the weights is a long one.
+# A step of this part of the weights is a long one. With a tenth networks do about
+# as well.
 _LONG = 1 / 3
 
 
@@ -70,16 +72,21 @@ def _blended(norms, is_of_layer, relative_length):
     plateau of its start. Where they are short none goes far, and the columns
     are the better scales.
     """
-    squares = tf.square(norms)
+    # Squares of very large or small norms have no place in float32.
+    unit = tf.reduce_max(norms)
+    squares = tf.square(norms / unit)
+    if is_of_layer is None:
+        mean = tf.reduce_mean(squares)
+    else:
+        inside = tf.constant(is_of_layer, norms.dtype)
+        mean = inside * (tf.reduce_sum(inside * squares) / is_of_layer.sum())
     one = tf.ones((), norms.dtype)
     part = tf.where(
         relative_length > 0, tf.minimum(one, relative_length / _LONG), one
     )
-    if is_of_layer is None:
-        return tf.sqrt(squares + part**2 * tf.reduce_mean(squares))
-    inside = tf.constant(is_of_layer, norms.dtype)
-    mean = tf.reduce_sum(inside * squares) / is_of_layer.sum()
-    return tf.sqrt(squares + part**2 * mean * inside)
+    blended = unit * tf.sqrt(squares + tf.square(part) * mean)
+    # Not 0, where others are longer by more than float32 can tell.
+    return tf.maximum(norms, blended)
 
 
 def _kernels(variables):
