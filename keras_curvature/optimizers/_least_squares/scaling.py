@@ -25,8 +25,8 @@ _POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
 CHOICES = ("auto", "blended", *_POWERS)
 # From so many on, what a layer does to the outputs depends on those behind it.
 _KERNELS_OF_DEEP = 3
-# A step of this part of the weights is a long one. With a tenth networks do about
-# as well.
+# A step of this part of the weights is a long one. With a tenth of them it goes
+# about as well.
 _LONG = 1 / 3
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import keras_curvature
 from keras_curvature.optimizers import LevenbergMarquardt
+from keras_curvature.optimizers._least_squares.scaling import scaling_of
 from tests.optimizers.least_squares.helpers import fit, flat_weights
 
 X = np.linspace(-1, 1.3, 40)[:, None]
@@ -86,6 +87,19 @@ def test_scales_blend_while_steps_are_long(float64):
         )
         longest = max(length, 0.9 * (longest or 0.0))
     assert parts[0] == 1 and parts[1] < 0.5
+
+
+@pytest.mark.parametrize(
+    "norms", [[1e-30, 3e-30], [1e30, 3e30], [1e-30, 1e30]], ids=str
+)
+def test_columns_may_be_very_short_and_very_long(norms):
+    scales = scaling_of(
+        tf.constant(norms), "blended", relative_length=tf.constant(0.0)
+    )
+    squares = np.square(norms)
+    np.testing.assert_allclose(
+        scales, np.sqrt(squares + squares.mean()), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("depth, rule", [(2, "marquardt"), (3, "blended")])
