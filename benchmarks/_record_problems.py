@@ -154,7 +154,7 @@ class Burgers(Heat):
     name = "Burgers, ν = 0.01/π"
     low, high = (-1, 0), (1, 1)
     hidden = (20, 20, 20)
-    sizes = (2000, 300)
+    sizes = (3000, 300)
     resample_period, on_lattice, by_residual = 50, True, True
     forms = ("odd", "hard", "soft")
     published = ((179, 4.0e-5), (2878, 1.6e-8))
