@@ -61,12 +61,13 @@ def _may_be_function(operation):
     # A function runs on one device, with all that it holds.
     return not (
         tf.distribute.has_strategy()
-        or _has_accelerator()
+        or has_accelerator()
         or any(_is_large(tensor) for tensor in operation.inputs)
     )
 
 
-def _has_accelerator():
+def has_accelerator():
+    """Whether TensorFlow sees devices other than CPUs."""
     return any(
         device.device_type != "CPU"
         for device in tf.config.list_logical_devices()

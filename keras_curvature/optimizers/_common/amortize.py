@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_curvature._control_flow import has_accelerator
 from keras_curvature.autodiff.tensorflow_private import in_xla_context
 
 
@@ -30,7 +31,7 @@ def branches_are_slow():
     outside of branches; inside, one was measured 70 times slower. Computing
     the products on every step cost 1.05 times the step instead.
     """
-    if not in_xla_context() or _has_accelerator():
+    if not in_xla_context() or has_accelerator():
         return False
     graph = tf.compat.v1.get_default_graph()
     while graph is not None:
@@ -38,10 +39,3 @@ def branches_are_slow():
             return True
         graph = getattr(graph, "outer_graph", None)
     return False
-
-
-def _has_accelerator():
-    return any(
-        device.device_type != "CPU"
-        for device in tf.config.list_logical_devices()
-    )
