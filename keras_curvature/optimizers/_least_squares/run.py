@@ -104,13 +104,6 @@ def carried_on(solver, state, objective, proposals, trial):
     is_finite = tf.math.is_finite(objective.loss + proposals.gradient)
     is_accepted = trial.is_accepted & is_finite
     reached = tf.where(is_accepted, trial.actual, 0)
-    # 0 after a step that was bounded: its length says nothing.
-    free_length = tf.where(
-        trial.is_free,
-        tf.maximum(trial.length, _CONTRACTION * state["last_free_length"]),
-        0,
-    )
-    norm = proposals.norm
     is_same = _is_same_batch(state, objective)
     repeats = tf.where(is_same, tf.minimum(state["repeats"], _REPEATS) + 1, 0)
     step = {
@@ -119,17 +112,10 @@ def carried_on(solver, state, objective, proposals, trial):
         "gain_ratio": trial.ratio,
         "trust_radius": trial.radius,
         "damping": trial.damping,
-        "last_free_length": tf.where(
-            is_accepted, free_length, state["last_free_length"]
-        ),
-        "relative_length": tf.where(
-            is_accepted,
-            tf.maximum(
-                trial.length / tf.where(norm > 0, norm, tf.ones_like(norm)),
-                _MEMORY_OF_LENGTHS * state["relative_length"],
-            ),
-            state["relative_length"],
-        ),
+        **{
+            name: tf.where(is_accepted, length, state[name])
+            for name, length in _lengths(state, proposals.norm, trial).items()
+        },
         "repeats": repeats,
         **proposals.kept,
     }
@@ -155,6 +141,22 @@ def carried_on(solver, state, objective, proposals, trial):
         + tf.cast(is_accepted, "int32"),
         "changed_batches": state["changed_batches"]
         + tf.cast(is_changed, "int32"),
+    }
+
+
+def _lengths(state, norm, trial):
+    """What is kept of the length of a step that is accepted."""
+    # 0 after a step that was bounded: its length says nothing.
+    free_length = tf.where(
+        trial.is_free,
+        tf.maximum(trial.length, _CONTRACTION * state["last_free_length"]),
+        0,
+    )
+    relative = trial.length / tf.where(norm > 0, norm, tf.ones_like(norm))
+    recent = _MEMORY_OF_LENGTHS * state["relative_length"]
+    return {
+        "last_free_length": free_length,
+        "relative_length": tf.maximum(relative, recent),
     }
 
 
