@@ -103,8 +103,7 @@ def diode(x, b):
 
 
 def solar_cell(x, b):
-    diode = b[1] * (exp(x / (b[2] * THERMAL_VOLTAGE)) - 1)
-    return b[0] - diode - x / b[3]
+    return b[0] - diode(x, b[1:])
 
 
 def michaelis_menten(x, b):
