@@ -27,7 +27,6 @@ class Problem:
             0: as Keras has them.
         gain: Scale of the weights of later layers at the start, 0: the same.
         weight: Of the boundary's residuals beside those of the equation.
-        scaling: Of the optimizer.
         resample_period: Steps after which points are drawn anew, or 0: never.
         growing: In how many draws the points spread from t = 0 to all t.
         on_lattice: Whether its points are a lattice, not independent.
@@ -42,7 +41,6 @@ class Problem:
     sizes = (900, 120)
     curved = (0, 1)
     spread, gain, weight = 0.0, 0.0, 1.0
-    scaling = "auto"
     resample_period, growing = 0, 1
     on_lattice = by_residual = False
     forms = ("soft",)

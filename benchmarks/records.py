@@ -192,7 +192,7 @@ def arguments():
     add("--gain", type=float, help="of the later layers, 0: Keras's own")
     add("--resample-period", type=int, help="steps; 0: one draw of points")
     add("--growing", type=int, help="draws until points are at all t")
-    add("--scaling", help="of LevenbergMarquardt")
+    add("--scaling", default="auto", help="of LevenbergMarquardt")
     add("--linear-solver", default="auto")
     add("--trust-radius", type=float, default=0.5, help="the first")
     add("--save", help="JSON file of the run")
@@ -219,7 +219,6 @@ def configured(options):
         "spread",
         "gain",
         "weight",
-        "scaling",
     ):
         if getattr(options, name) is None:
             setattr(options, name, getattr(problem, name))
