@@ -1,5 +1,6 @@
 """Each least-squares system, and its factors, against dense NumPy."""
 
+import mpmath
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -270,3 +271,23 @@ def test_the_dual_step_of_dependent_rows_keeps_seven_digits(rng):
     step = system.factor(system.least_damping).step
     exact = np.linalg.lstsq(rows, -residuals, rcond=None)[0]
     np.testing.assert_allclose(step, exact, rtol=0, atol=1e-7)
+
+
+def test_the_dual_step_loses_no_digits_to_its_squared_matrix(rng):
+    # Rows of nearly low rank and residuals that they cannot reach: Cholesky's
+    # factor of AAᵀ + λI alone gives the step to a relative 1e-6 to 5e-5.
+    left, _ = np.linalg.qr(rng.normal(size=(20, 20)))
+    right, _ = np.linalg.qr(rng.normal(size=(60, 20)))
+    rows, residuals = left * np.logspace(0, -12, 20) @ right.T, left.sum(1)
+    damping = 1e-12
+    factor = from_rows("dual", rows, residuals).factor(scalar(damping))
+    with mpmath.workdps(50):
+        a = mpmath.matrix(rows.tolist())
+        square = a * a.T + mpmath.mpf(damping) * mpmath.eye(20)
+        solution = mpmath.lu_solve(square, mpmath.matrix(residuals.tolist()))
+        exact = np.array([float(value) for value in a.T * solution])
+    # ε·‖A‖·‖r‖/λ.
+    rounding = 2.2e-16 * np.linalg.norm(residuals) / damping
+    for step in (-factor.step, factor.solve_rows(tf.constant(residuals))):
+        assert np.linalg.norm(step - exact) < 3 * rounding
+    assert rounding < 1e-7 * np.linalg.norm(exact)
