@@ -108,7 +108,10 @@ class LevenbergMarquardt(LeastSquaresSolver):
             √(n² + e²·mean n²), with e ≤ 1 three times the largest recent
             ‖D·d‖/‖D·w‖: nearly one scale for all while steps are long, each
             its own as they become short. Deep networks leave the plateau of
-            their start far sooner. `"identity"`: D = I. `"root"`: √n.
+            their start far sooner. Where there are fewer residuals than
+            weights, times √s as well. `"shared"`: √s·n, with s the number of
+            weights of the kernel or bias over the mean of it, so that all of
+            them have equal parts of a step. `"identity"`: D = I. `"root"`: √n.
             `"auto"`: blended for the layers of models with three or more
             `kernel`s, as `Dense` has one, else Marquardt's. Defaults to
             `"auto"`.
@@ -180,7 +183,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
         linear_solver: Literal["auto", "cholesky", "dual", "qr"] = "auto",
         *,
         scaling: Literal[
-            "auto", "marquardt", "blended", "identity", "root"
+            "auto", "marquardt", "blended", "shared", "identity", "root"
         ] = "auto",
         geodesic_acceleration: bool | Literal["auto"] = "auto",
         initial_trust_radius: float = 0.5,
@@ -265,7 +268,13 @@ class LevenbergMarquardt(LeastSquaresSolver):
     def _scales(self, norms, objective, variables, state):
         """The diagonal of D, and what of the state it was made from."""
         kind, weights = kind_of(self.scaling, variables), objective.weights
-        scaling = scaling_of(norms, kind, variables, state["relative_length"])
+        scaling = scaling_of(
+            norms,
+            kind,
+            variables,
+            state["relative_length"],
+            has_fewer_rows=tf.size(objective.form.residuals) < weights.shape[0],
+        )
         kept = {"column_norms": norms}
         if kind == "marquardt" and weights.shape[0] <= FEW_WEIGHTS:
             largest = largest_values(state["largest_weights"], weights)

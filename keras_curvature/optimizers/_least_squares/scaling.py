@@ -22,7 +22,7 @@ _MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
 _REACH = 2.0
 # The power of the column norms that is the scale of each weight.
 _POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
-CHOICES = ("auto", "blended", *_POWERS)
+CHOICES = ("auto", "blended", "shared", *_POWERS)
 # From so many on, what a layer does to the outputs depends on those behind it.
 _KERNELS_OF_DEEP = 3
 # A step of this part of the weights is a long one. With a tenth of them it goes
@@ -46,7 +46,9 @@ def kind_of(choice, variables):
     return "blended" if is_deep else "marquardt"
 
 
-def scaling_of(norms, kind, variables=(), relative_length=None):
+def scaling_of(
+    norms, kind, variables=(), relative_length=None, has_fewer_rows=False
+):
     """The diagonal of D, tensor of shape `(n,)`.
 
     Args:
@@ -54,17 +56,25 @@ def scaling_of(norms, kind, variables=(), relative_length=None):
             is 0 its scale is 1.
         kind: One of `CHOICES` but `"auto"`.
         variables: List of the variables that have these weights, for
-            `"blended"`.
+            `"blended"` and `"shared"`.
         relative_length: Scalar tensor, the largest recent ‖D·d‖/‖D·w‖, 0
-            before the first step, for the same.
+            before the first step, for `"blended"`.
+        has_fewer_rows: Bool or scalar bool tensor, whether A has fewer rows
+            than columns, for `"blended"`.
     """
     norms = tf.where(norms > 0, norms, tf.ones_like(norms))
     if kind in _POWERS:
         return norms ** tf.constant(_POWERS[kind], norms.dtype)
-    return _blended(norms, _of_layers(variables), relative_length)
+    inside, shares = _of_layers(variables, norms.shape[0])
+    roots = tf.constant(np.sqrt(shares), norms.dtype)
+    if kind == "shared":
+        return roots * norms
+    inside = tf.constant(inside, norms.dtype)
+    blended = _blended(norms, inside, relative_length)
+    return tf.where(has_fewer_rows, roots * blended, blended)
 
 
-def _blended(norms, is_of_layer, relative_length):
+def _blended(norms, inside, relative_length):
     """n, in layers √(n² + e²·mean n²) with e between 1 and 0.
 
     Where steps are long a weight of a short column, by which the loss hardly
@@ -75,16 +85,12 @@ def _blended(norms, is_of_layer, relative_length):
     # Squares of very large or small norms have no place in float32.
     unit = tf.reduce_max(norms)
     squares = tf.square(norms / unit)
-    if is_of_layer is None:
-        mean = tf.reduce_mean(squares)
-    else:
-        inside = tf.constant(is_of_layer, norms.dtype)
-        mean = inside * (tf.reduce_sum(inside * squares) / is_of_layer.sum())
+    mean = tf.reduce_sum(inside * squares) / tf.reduce_sum(inside)
     one = tf.ones((), norms.dtype)
     part = tf.where(
         relative_length > 0, tf.minimum(one, relative_length / _LONG), one
     )
-    blended = unit * tf.sqrt(squares + tf.square(part) * mean)
+    blended = unit * tf.sqrt(squares + inside * tf.square(part) * mean)
     # Not 0, where others are longer by more than float32 can tell.
     return tf.maximum(norms, blended)
 
@@ -96,17 +102,28 @@ def _kernels(variables):
     ]
 
 
-def _of_layers(variables):
-    """Array of a bool for each weight, whether its layer has a kernel.
+def _of_layers(variables, size):
+    """For each weight, whether its layer has a kernel, and its share s.
 
-    None where all have one. Others are numbers of the model's own, as the
-    coefficients of an equation, in units of their own.
+    s is proportional to the number of weights of its variable, and 1 on
+    average: with D_j = √s·‖A_j‖ every kernel and every bias has an equal part
+    of Σ‖A_j‖²/D_j². Without it, a kernel of thousands of weights takes nearly
+    all of each step, as the fit can be reached by it alone.
+
+    Others are numbers of the model's own, as the coefficients of an equation,
+    in units of their own: their s is 1.
+
+    Returns:
+        Two float arrays of shape `(size,)`. Without layers all is one.
     """
     layers = {_layer(v) for v in _kernels(variables)}
-    inside = [_layer(v) in layers for v in variables]
-    if all(inside) or not any(inside):
-        return None
-    return np.repeat(inside, [v.value.shape.num_elements() for v in variables])
+    sizes = [v.value.shape.num_elements() for v in variables]
+    inside = np.repeat([_layer(v) in layers for v in variables], sizes)
+    if not inside.any():
+        return np.ones(size), np.ones(size)
+    shares = np.repeat(np.asarray(sizes, "float64"), sizes)
+    shares = np.where(inside, shares / shares[inside].mean(), 1.0)
+    return inside.astype("float64"), shares
 
 
 def _layer(variable):

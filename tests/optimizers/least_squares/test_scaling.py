@@ -43,50 +43,84 @@ def built(depth=3, seed=0, **options):
     return model
 
 
-def rows_and_residuals(model):
+def rows_and_residuals(model, x, y):
     """A and r of the mean squared error, by TensorFlow's own Jacobian."""
     variables = [v.value for v in model.trainable_variables]
     with tf.GradientTape() as tape:
-        residuals = np.sqrt(2 / len(X)) * (model(X) - Y)[:, 0]
+        residuals = np.sqrt(2 / len(x)) * (model(x) - y)[:, 0]
     jacobians = tape.jacobian(residuals, variables)
     return (
-        np.concatenate([np.reshape(j, (len(X), -1)) for j in jacobians], 1),
+        np.concatenate([np.reshape(j, (len(x), -1)) for j in jacobians], 1),
         residuals.numpy(),
     )
 
 
-def test_scales_blend_while_steps_are_long(float64):
+def of_each_weight(model, value):
+    """Array of what `value` gives for the variable of each weight."""
+    return np.concatenate(
+        [np.full(np.size(v), value(v)) for v in model.trainable_variables]
+    )
+
+
+def shares_of(model):
+    """The sizes of the layers' variables over their mean, 1 for others."""
+    is_inside = of_each_weight(model, lambda v: v.name != "coefficient")
+    assert (~is_inside).sum() == 1
+    sizes = of_each_weight(model, np.size)
+    return np.where(is_inside, sizes / sizes[is_inside].mean(), 1.0)
+
+
+def assert_damped_step(model, x, y, scales):
+    """That the next step is that of D; returns ‖D·d‖/‖D·w‖ of it."""
+    rows, residuals = rows_and_residuals(model, x, y)
+    weights = flat_weights(model)
+    fit(model, x, y, 1)
+    assert model.optimizer.progress["gain_ratio"] > 0
+    damping = model.optimizer.progress["damping"]
+    assert damping > 1e-6
+    step = flat_weights(model) - weights
+    damped = rows.T @ rows + damping * np.diag(scales**2)
+    np.testing.assert_allclose(
+        step, -np.linalg.solve(damped, rows.T @ residuals), rtol=1e-6
+    )
+    return np.linalg.norm(scales * step) / np.linalg.norm(scales * weights)
+
+
+@pytest.mark.parametrize("count", [40, 20])
+def test_scales_blend_while_steps_are_long(count, float64):
     # A short first step, so that the share of the mean changes.
     model = built(initial_trust_radius=0.1, scaling="blended")
-    of_layers = np.concatenate(
-        [
-            np.full(np.size(v), v.name != "coefficient")
-            for v in model.trainable_variables
-        ]
-    )
-    assert (~of_layers).sum() == 1
+    x, y = X[:count], Y[:count]
+    is_inside = of_each_weight(model, lambda v: v.name != "coefficient")
+    # With fewer rows than its 34 weights each variable has an equal part.
+    shares = shares_of(model) if count < len(is_inside) else 1.0
     norms, longest, parts = 0.0, None, []
     for _ in range(3):
-        rows, residuals = rows_and_residuals(model)
-        weights = flat_weights(model)
+        rows, _ = rows_and_residuals(model, x, y)
         norms = np.maximum(0.99 * norms, np.linalg.norm(rows, axis=0))
         parts.append(1.0 if longest is None else min(1.0, 3 * longest))
-        mean = np.mean(norms[of_layers] ** 2)
-        scales = np.sqrt(norms**2 + parts[-1] ** 2 * mean * of_layers)
-        fit(model, X, Y, 1)
-        assert model.optimizer.progress["gain_ratio"] > 0
-        damping = model.optimizer.progress["damping"]
-        assert damping > 1e-6
-        step = flat_weights(model) - weights
-        damped = rows.T @ rows + damping * np.diag(scales**2)
-        np.testing.assert_allclose(
-            step, -np.linalg.solve(damped, rows.T @ residuals), rtol=1e-6
-        )
-        length = np.linalg.norm(scales * step) / np.linalg.norm(
-            scales * weights
-        )
+        mean = np.mean(norms[is_inside] ** 2)
+        squares = norms**2 + parts[-1] ** 2 * mean * is_inside
+        length = assert_damped_step(model, x, y, np.sqrt(shares * squares))
         longest = max(length, 0.9 * (longest or 0.0))
     assert parts[0] == 1 and parts[1] < 0.5
+
+
+def test_shared_scales_give_each_variable_an_equal_part(float64):
+    model = built(initial_trust_radius=0.1, scaling="shared")
+    rows, _ = rows_and_residuals(model, X, Y)
+    norms = np.linalg.norm(rows, axis=0)
+    scales = np.sqrt(shares_of(model)) * norms
+    parts = np.square(norms / scales)
+    names = of_each_weight(model, lambda v: v.path)
+    of_variables = [
+        parts[names == v.path].sum()
+        for v in model.trainable_variables
+        if v.name != "coefficient"
+    ]
+    assert len(of_variables) == 6
+    np.testing.assert_allclose(of_variables, of_variables[0])
+    assert_damped_step(model, X, Y, scales)
 
 
 @pytest.mark.parametrize(
