@@ -4,10 +4,11 @@ The Helmholtz equation of `records.py` (4-20-20-1: 541 weights, float64, one
 draw of points), from the same start for each seed: `SelfScaledBroyden` with
 each of its updates, `LBFGS`, SciPy's BFGS, which minimizes the same loss by
 calls of a function, and the papers' equations in NumPy with a line search of
-SciPy, from H = I as they have it (`_papers_quasi_newton.py`). One JSON line each time the evaluations of loss and
-gradient have doubled: the loss and the relative L2 error at the accepted
-weights. Without a clock: figures do not depend on the machine, but for the
-rounding of its sums. `--unit` multiplies the loss, as another unit would.
+SciPy, from H = I as they have it (`_papers_quasi_newton.py`). One JSON line
+each time the evaluations of loss and gradient have doubled: the loss and the
+relative L2 error at the accepted weights. Without a clock: figures do not
+depend on the machine, but for the rounding of its sums. `--unit` multiplies the
+loss, as another unit would.
 """
 
 import argparse
