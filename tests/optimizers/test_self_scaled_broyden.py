@@ -49,14 +49,15 @@ def test_the_minimum_of_scipys_bfgs_after_as_many_evaluations(
 
 
 def accepted_points(problem, optimizer, count):
-    """The first points of a run, the start among them."""
+    """The first points of a run, from its start, and what was tried next."""
     model = compiled(problem, optimizer)
-    points = [problem.start]
+    points, trials = [problem.start], [None]
     while len(points) <= count:
         model.train_on_batch(NOTHING, NOTHING)
         if optimizer.progress["accepted_steps"] == len(points):
             points.append(optimizer._state["point"].numpy())
-    return points
+            trials.append(model.point.numpy())
+    return points, trials
 
 
 @pytest.mark.parametrize(
@@ -71,18 +72,27 @@ def accepted_points(problem, optimizer, count):
 def test_each_step_is_along_the_papers_direction(
     float64, update, initial_inverse
 ):
-    """H from equations 9 to 23 in NumPy; strong Wolfe at each step's end."""
+    """H from equations 9 to 23 in NumPy; strong Wolfe at each step's end.
+
+    The first trial is that of Nocedal and Wright, equation 3.60. The first
+    accepted point is evaluated twice, before another trial.
+    """
     problem = next(p for p in problems() if p.name == "rosenbrock_10")
     optimizer = SelfScaledBroyden(update, initial_inverse=initial_inverse)
-    points = accepted_points(problem, optimizer, 30)
+    points, trials = accepted_points(problem, optimizer, 30)
     losses, gradients = zip(
         *map(value_and_gradient(problem), points), strict=True
     )
-    inverse = np.eye(len(problem.start))
+    inverse, lengths = np.eye(len(problem.start)), []
     for k in range(len(points) - 1):
         loss, g = losses[k], gradients[k]
         s, y = points[k + 1] - points[k], gradients[k + 1] - g
         direction = -inverse @ g
+        if k > 1:
+            fall = losses[k - 1] - loss
+            lengths.append(min(1, 1.01 * 2 * fall / -(direction @ g)))
+            trial = points[k] + lengths[-1] * direction
+            np.testing.assert_allclose(trials[k], trial, rtol=1e-7)
         along = direction @ s / (direction @ direction)
         error = np.abs(s - along * direction).max()
         assert error <= 1e-7 * np.abs(s).max()
@@ -92,6 +102,7 @@ def test_each_step_is_along_the_papers_direction(
             inverse *= s @ y / (y @ y)
         numbers = papers_updates.scale_and_parameter(update, inverse, s, y)
         inverse = papers_updates.updated_inverse(inverse, s, y, *numbers)
+    assert min(lengths) < 0.9 and max(lengths) == 1
 
 
 def value_and_gradient(problem):
