@@ -146,7 +146,10 @@ class Burgers(Heat):
     """u_t + u·u_x = 0.01/π·u_xx from −sin πx, u = 0 at x = ±1.
 
     `"odd"` and `"hard"` meet the conditions by u = −sin πx + t(1−x²)·N, the
-    first with N odd in x as u is, and points of x > 0 alone.
+    first with N odd in x as u is, and points of x > 0 alone. `"periodic"` is
+    set up as the public code of arXiv:2405.04230 has it: u = −sin πx + t·N with
+    N given cos πx and sin πx, so that u is 0 at x = ±1 by the equation alone;
+    independent points.
     """
 
     name = "Burgers, ν = 0.01/π"
@@ -154,14 +157,24 @@ class Burgers(Heat):
     hidden = (20, 20, 20)
     sizes = (3000, 300)
     resample_period, on_lattice, by_residual = 50, True, True
-    forms = ("odd", "hard", "soft")
+    forms = ("odd", "hard", "periodic", "soft")
     published = ((179, 4.0e-5), (2878, 1.6e-8))
     publisher = "SSBroyden, GPU"
+
+    def __init__(self, form=None):
+        super().__init__(form)
+        if self.form == "periodic":
+            self.inputs, self.counts["equation"] = 3, 10_000
+            self.resample_period, self.on_lattice = 500, False
 
     def solution(self, network, points):
         if self.form == "soft":
             return network(points)
         x, t = points[:, :1], points[:, 1:]
+        if self.form == "periodic":
+            angle = np.pi * x
+            waves = tf.concat([t, tf.cos(angle), tf.sin(angle)], axis=1)
+            return -tf.sin(angle) + t * network(waves)
         values = network(points)
         if self.form == "odd":
             values -= network(tf.concat([-x, t], axis=1))

@@ -2,11 +2,13 @@
 
 The Helmholtz equation of `records.py` (4-20-20-1: 541 weights, float64, one
 draw of points), from the same start for each seed: `SelfScaledBroyden` with
-each of its updates, `LBFGS`, and SciPy's BFGS, which minimizes the same loss
-by calls of a function. One JSON line each time the evaluations of loss and
-gradient have doubled: the loss and the relative L2 error at the accepted
-weights. Without a clock: figures do not depend on the machine, but for the
-rounding of its sums. `--unit` multiplies the loss, as another unit would.
+each of its updates, `LBFGS`, SciPy's BFGS, which minimizes the same loss by
+calls of a function, and the papers' equations in NumPy with a line search of
+SciPy, from H = I as they have it (`_papers_quasi_newton.py`). One JSON line
+each time the evaluations of loss and gradient have doubled: the loss and the
+relative L2 error at the accepted weights. Without a clock: figures do not
+depend on the machine, but for the rounding of its sums. `--unit` multiplies the
+loss, as another unit would.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from _measure import print_figure
+from _papers_quasi_newton import minimize as minimize_as_papers
 from _record_problems import PROBLEMS
 from records import Draws, Network
 from scipy.optimize import minimize
@@ -33,6 +36,8 @@ METHODS = {
     "ssbfgs from I": {"update": "ssbfgs", "initial_inverse": "identity"},
     "lbfgs": None,
     "SciPy's BFGS": None,
+    "the papers' ssbroyden from I": "ssbroyden",
+    "the papers' ssbfgs from I": "ssbfgs",
 }
 
 
@@ -88,7 +93,8 @@ class Run:
             done += result.steps
             self.report(done, optimizer.progress["accepted_loss"], True)
 
-    def scipys(self):
+    def others(self):
+        """SciPy's BFGS, or the papers' equations: by calls of a function."""
         variables = self.model.trainable_variables
         shapes = [v.shape for v in variables]
         splits = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
@@ -99,6 +105,33 @@ class Run:
                 variables, parts, shapes, strict=True
             ):
                 variable.assign(part.reshape(shape))
+
+        count, evaluate = 0, self.loss_and_gradient()
+
+        def function(flat):
+            nonlocal count
+            count += 1
+            assign(flat)
+            return [part.numpy() for part in evaluate()]
+
+        def after_step(x, loss):
+            if count >= self.next_print:
+                assign(x)
+                self.report(count, loss)
+            if count >= self.options.evaluations:
+                raise StopIteration
+
+        start = np.concatenate([v.numpy().ravel() for v in variables])
+        update = METHODS[self.method]
+        if update:
+            x, loss, _ = minimize_as_papers(function, start, update, after_step)
+        else:
+            x, loss = scipys_bfgs(function, start, after_step)
+        assign(x)
+        self.report(count, loss, is_last=True)
+
+    def loss_and_gradient(self):
+        variables = self.model.trainable_variables
 
         @tf.function(autograph=False)
         def evaluate():
@@ -115,32 +148,21 @@ class Run:
                 [tf.reshape(g, [-1]) for g in gradients], axis=0
             )
 
-        count = 0
+        return evaluate
 
-        def function(flat):
-            nonlocal count
-            count += 1
-            assign(flat)
-            return [part.numpy() for part in evaluate()]
 
-        def after_step(intermediate_result):
-            if count >= self.next_print:
-                assign(intermediate_result.x)
-                self.report(count, intermediate_result.fun)
-            if count >= self.options.evaluations:
-                raise StopIteration
-
-        start = np.concatenate([v.numpy().ravel() for v in variables])
-        found = minimize(
-            function,
-            start,
-            jac=True,
-            method="BFGS",
-            callback=after_step,
-            options={"gtol": 0.0, "maxiter": 10**6},
-        )
-        assign(found.x)
-        self.report(count, found.fun, is_last=True)
+def scipys_bfgs(function, start, after_step):
+    found = minimize(
+        function,
+        start,
+        jac=True,
+        method="BFGS",
+        callback=lambda intermediate_result: after_step(
+            intermediate_result.x, intermediate_result.fun
+        ),
+        options={"gtol": 0.0, "maxiter": 10**6},
+    )
+    return found.x, found.fun
 
 
 def main():
@@ -157,7 +179,8 @@ def main():
     keras.config.set_floatx("float64")
     for method in options.methods:
         run = Run(method, options)
-        (run.scipys if method == "SciPy's BFGS" else run.ours)()
+        is_ours = isinstance(METHODS[method], dict) or method == "lbfgs"
+        (run.ours if is_ours else run.others)()
 
 
 if __name__ == "__main__":

@@ -20,8 +20,12 @@ error against closed forms, quadrature or a spectral solution):
                 540 s (GPU), arXiv:2604.05230
 
 The seconds are those of the steps and of drawing points; the first step, which
-traces, and measuring the error are left out. All of it is one run of `solve`.
-`--plot` draws runs that `--save` has written beside the published ones.
+traces, and measuring the error are left out. All of it is one run of `solve`,
+after `--adam-steps` of `fit`, whose drawing does not count. `--optimizer` takes
+another one: with `burgers --form periodic --optimizer ssbroyden
+--initial-inverse identity --adam-steps 5000 --iterations 10000` the set-up of
+the public code of arXiv:2405.04230. `--plot` draws runs that `--save` has
+written beside the published ones.
 """
 
 import argparse
@@ -33,11 +37,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from _measure import print_figure
+from _record_optimizers import adam, add_arguments, optimizer_of, warm_up
 from _record_pictures import draw_records
 from _record_problems import PROBLEMS
 
 import keras_curvature
-from keras_curvature.optimizers import LevenbergMarquardt
 from keras_curvature.training import residual_based_points
 
 
@@ -158,6 +162,9 @@ class Errors(keras.callbacks.Callback):
             "loss": logs["loss"],
             "error": float(np.linalg.norm(error) / np.linalg.norm(self.exact)),
         }
+        # Steps are evaluations; a line search makes one iteration of several.
+        if "accepted_steps" in logs:
+            row["iterations"] = int(logs["accepted_steps"])
         self.rows.append(row)
         print_figure(
             "relative L2 error over seconds",
@@ -169,7 +176,8 @@ class Errors(keras.callbacks.Callback):
         if self.options.save:
             found = vars(self.options) | {"rows": self.rows}
             pathlib.Path(self.options.save).write_text(json.dumps(found))
-        if self.seconds > self.options.seconds:
+        is_over = row.get("iterations", 0) >= self.options.iterations
+        if self.seconds > self.options.seconds or is_over:
             self.model.stop_training = True
 
 
@@ -181,20 +189,19 @@ def arguments():
     add = parser.add_argument
     add("problem", choices=PROBLEMS, nargs="?")
     add("--seconds", type=float, default=60)
+    add("--iterations", type=int, default=10**9, help="of a line search")
     add("--cpu-time", action="store_true", help="seconds of the processor")
     add("--seed", type=int, default=0)
     add("--every", type=int, default=25, help="steps between two errors")
     add("--hidden", type=int, nargs="+", help="widths of the tanh layers")
     add("--points", type=int, nargs="+", help="of equation, and condition")
-    add("--form", help="of conditions: odd, hard or soft")
+    add("--form", help="of conditions: odd, hard, periodic or soft")
     add("--weight", type=float, help="of the soft condition")
     add("--spread", type=float, help="of the first weights, 0: Keras's own")
     add("--gain", type=float, help="of the later layers, 0: Keras's own")
     add("--resample-period", type=int, help="steps; 0: one draw of points")
     add("--growing", type=int, help="draws until points are at all t")
-    add("--scaling", default="auto", help="of LevenbergMarquardt")
-    add("--linear-solver", default="auto")
-    add("--trust-radius", type=float, default=0.5, help="the first")
+    add_arguments(parser)
     add("--save", help="JSON file of the run")
     add("--plot", nargs="+", metavar="FILE", help="saved runs, to be drawn")
     add("--picture", default="records.png", help="what --plot writes")
@@ -235,18 +242,17 @@ def run(options):
     problem = configured(options)
     model = Network(problem, options.hidden)
     weights = [1.0, *[options.weight] * (len(problem.counts) - 1)]
-    model.compile(
-        LevenbergMarquardt(
-            linear_solver=options.linear_solver,
-            scaling=options.scaling,
-            initial_trust_radius=options.trust_radius,
-        ),
-        loss=dict.fromkeys(problem.counts, "mse"),
-        loss_weights=dict(zip(problem.counts, weights, strict=True)),
-        jit_compile=False,
-    )
-    draws = Draws(problem, options.seed)
+    settings = {
+        "loss": dict.fromkeys(problem.counts, "mse"),
+        "loss_weights": dict(zip(problem.counts, weights, strict=True)),
+        "jit_compile": False,
+    }
+    draws, errors = Draws(problem, options.seed), Errors(problem, options)
     data = draws()
+    if options.adam_steps:
+        model.compile(adam(), **settings)
+        data = warm_up(model, draws, data, options, errors)
+    model.compile(optimizer_of(options), **settings)
     # The first step traces, which is no part of the record; it counts as one.
     keras_curvature.solve(model, *data, max_steps=1, verbose=0)
     return keras_curvature.solve(
@@ -254,7 +260,7 @@ def run(options):
         *data,
         max_steps=10**6,
         steps_per_epoch=options.every,
-        callbacks=[Errors(problem, options)],
+        callbacks=[errors],
         resample=draws if problem.resample_period else None,
         resample_period=problem.resample_period or 1,
         verbose=0,

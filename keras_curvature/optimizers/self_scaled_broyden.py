@@ -35,7 +35,10 @@ class SelfScaledBroyden(LineSearchSolver):
     does not depend on the units of the loss. The papers begin with I: where
     the gradient is much larger than the weights are apart, as under a
     differential operator, H then takes hundreds of steps to become as small as
-    it has to be, since no τ of theirs makes it smaller.
+    it has to be, since no τ of theirs makes it smaller. For the same reason a
+    line search does not begin with α = 1, but where a parabola falls by as
+    much as the last step did, α = min(1, 2.02·(L₋ − L) / gᵀHg), as in the
+    papers' own code: mostly the first trial is then the last one.
 
     For small networks whose loss is to fall by many orders of magnitude, such
     as physics-informed ones in float64, where `LBFGS` stalls because it knows
@@ -110,7 +113,8 @@ class SelfScaledBroyden(LineSearchSolver):
         Urbán, Stefanou, Pons, 2025, "Unveiling the optimization process of
         physics informed neural networks", Journal of Computational Physics
         523, arXiv 2405.04230, equations 9 to 23.
-        Nocedal and Wright, 2006, "Numerical Optimization", equation 6.20 (γ).
+        Nocedal and Wright, 2006, "Numerical Optimization", equations 6.20 (γ)
+        and 3.60 (the first trial).
         Kiyani et al., 2025, "Optimizing the optimizer for physics-informed
         neural networks and Kolmogorov-Arnold networks", arXiv 2501.16371.
     """

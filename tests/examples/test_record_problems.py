@@ -115,6 +115,16 @@ def test_burgers_conditions_are_met_by_construction(network, form):
     np.testing.assert_allclose(ends, 0, atol=1e-15)
 
 
+def test_burgers_is_periodic_from_its_start(network):
+    model = network("burgers", "periodic")
+    x = np.linspace(-1, 1, 9)[:, None]
+    start = model.u(tf.constant(np.hstack([x, 0 * x])))
+    np.testing.assert_allclose(start, -np.sin(PI * x), atol=1e-15)
+    ends = model.u(tf.constant(np.array([[-1, 0.3], [1, 0.3]])))
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-14)
+    assert model.network.input_shape == (None, 3)
+
+
 def test_allen_cahn_is_periodic_from_its_start(network):
     model = network("allen-cahn", "hard")
     x = np.linspace(-1, 1, 9)[:, None]
@@ -150,6 +160,25 @@ def test_a_run_is_saved_and_drawn(module, network, tmp_path, monkeypatch):
     )
     records.main()
     assert min(image.imread(picture).shape[:2]) > 200
+
+
+def test_a_run_of_another_optimizer_begins_with_adam(
+    module, network, tmp_path, monkeypatch
+):
+    records, saved = module("records"), tmp_path / "run.json"
+    short = (
+        "burgers --form periodic --points 30 --hidden 4 --every 5 "
+        "--optimizer ssbroyden --adam-steps 6 --resample-period 4 "
+        f"--iterations 3 --save {saved}"
+    )
+    monkeypatch.setattr("sys.argv", ["", *short.split()])
+    result = records.run(records.arguments())
+    rows = json.loads(saved.read_text("utf-8"))["rows"]
+    # Adam's before and after its points were drawn anew, then the solver's.
+    assert [row["step"] for row in rows[:3]] == [4, 6, 11]
+    assert ["iterations" in row for row in rows[:3]] == [False, False, True]
+    assert rows[-1]["iterations"] >= 3
+    assert result.evaluations == rows[-1]["step"] - 6
 
 
 def test_a_deep_network_may_begin_as_one_of_its_first_layer(module, rng):

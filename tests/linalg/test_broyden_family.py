@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_curvature.linalg import broyden_family
+from tests.linalg import papers_updates
 
 MEMBERS = {
     "bfgs": broyden_family.bfgs,
@@ -18,36 +19,6 @@ def pair(rng, size, stretch=1.0):
     half, root = rng.normal(size=(2, size, 2 * size))
     step = rng.normal(size=size)
     return half @ half.T / size, step, stretch * root @ root.T @ step
-
-
-def papers_scale_and_parameter(name, inverse, s, y):
-    """τ and φ of arXiv 2405.04230, equations 11 and 13 to 23, with H⁻¹."""
-    n, curvature = len(s), y @ s
-    first = min(1, curvature / (s @ np.linalg.solve(inverse, s)))
-    if name == "bfgs":
-        return 1.0, 1.0
-    if name == "ssbfgs":
-        return first, 1.0
-    b = s @ np.linalg.solve(inverse, s) / curvature
-    h = y @ inverse @ y / curvature
-    a = h * b - 1
-    rho = min(1, h * (1 - np.sqrt(a / (1 + a))))
-    theta = max((rho - 1) / a, min(1 / rho, (1 - b) / b))
-    sigma = 1 + a * theta
-    root = abs(sigma) ** (1 / (1 - n))
-    scale = (
-        first * min(root, 1 / theta) if theta > 0 else min(first * root, sigma)
-    )
-    return scale, (1 - theta) / (1 + (h * b - 1) * theta)
-
-
-def papers_update(inverse, s, y, scale, parameter):
-    """Equation 9, term by term."""
-    product = inverse @ y
-    v = np.sqrt(y @ product) * (s / (y @ s) - product / (y @ product))
-    inner = inverse - np.outer(product, product) / (y @ product)
-    inner += parameter * np.outer(v, v)
-    return inner / scale + np.outer(s, s) / (y @ s)
 
 
 # Of pairs whose y is long or short H is too large or too small.
@@ -64,12 +35,14 @@ def test_the_update_is_the_papers_and_keeps_h_positive_definite(
             t.numpy()
             for t in MEMBERS[name](tf.constant(b), tf.constant(h), size)
         )
-        expected = papers_scale_and_parameter(name, inverse, s, y)
+        expected = papers_updates.scale_and_parameter(name, inverse, s, y)
         np.testing.assert_allclose((scale, parameter), expected, rtol=1e-9)
         after = broyden_family.updated_inverse(
             *map(tf.constant, (inverse, s, y, scale, parameter))
         ).numpy()
-        expected = papers_update(inverse, s, y, scale, parameter)
+        expected = papers_updates.updated_inverse(
+            inverse, s, y, scale, parameter
+        )
         error = np.abs(after - expected).max()
         assert error <= 1e-11 * np.abs(expected).max()
         np.testing.assert_allclose(after @ y, s, rtol=1e-7, atol=1e-10)

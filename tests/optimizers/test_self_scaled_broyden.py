@@ -7,7 +7,9 @@ import tensorflow as tf
 
 import keras_curvature
 from benchmarks.classical_functions import (
+    NOTHING,
     Problem,
+    compiled,
     minimized,
     problems,
     scipy_minimized,
@@ -16,6 +18,7 @@ from benchmarks.classical_functions import (
 from keras_curvature.linalg import broyden_family
 from keras_curvature.optimizers import SelfScaledBroyden, self_scaled_broyden
 from keras_curvature.optimizers._evaluations.dense_inverse import DenseInverse
+from tests.linalg import papers_updates
 from tests.optimizers.evaluations.networks import (
     full_batch_fit,
     loss_at,
@@ -43,6 +46,74 @@ def test_the_minimum_of_scipys_bfgs_after_as_many_evaluations(
     # little to scale: BFGS is the quicker one.
     most = 1.3 if update == "bfgs" else 1.4
     assert optimizer.progress["evaluations"] <= most * scipy.evaluations + 1
+
+
+def accepted_points(problem, optimizer, count):
+    """The first points of a run, from its start, and what was tried next."""
+    model = compiled(problem, optimizer)
+    points, trials = [problem.start], [None]
+    while len(points) <= count:
+        model.train_on_batch(NOTHING, NOTHING)
+        if optimizer.progress["accepted_steps"] == len(points):
+            points.append(optimizer._state["point"].numpy())
+            trials.append(model.point.numpy())
+    return points, trials
+
+
+@pytest.mark.parametrize(
+    ("update", "initial_inverse"),
+    [
+        ("ssbroyden", "identity"),
+        ("ssbroyden", "scaled"),
+        ("ssbfgs", "identity"),
+        ("bfgs", "identity"),
+    ],
+)
+def test_each_step_is_along_the_papers_direction(
+    float64, update, initial_inverse
+):
+    """H from equations 9 to 23 in NumPy; strong Wolfe at each step's end.
+
+    The first trial is that of Nocedal and Wright, equation 3.60. The first
+    accepted point is evaluated twice, before another trial.
+    """
+    problem = next(p for p in problems() if p.name == "rosenbrock_10")
+    optimizer = SelfScaledBroyden(update, initial_inverse=initial_inverse)
+    points, trials = accepted_points(problem, optimizer, 30)
+    losses, gradients = zip(
+        *map(value_and_gradient(problem), points), strict=True
+    )
+    inverse, lengths = np.eye(len(problem.start)), []
+    for k in range(len(points) - 1):
+        loss, g = losses[k], gradients[k]
+        s, y = points[k + 1] - points[k], gradients[k + 1] - g
+        direction = -inverse @ g
+        if k > 1:
+            fall = losses[k - 1] - loss
+            lengths.append(min(1, 1.01 * 2 * fall / -(direction @ g)))
+            trial = points[k] + lengths[-1] * direction
+            np.testing.assert_allclose(trials[k], trial, rtol=1e-7)
+        along = direction @ s / (direction @ direction)
+        error = np.abs(s - along * direction).max()
+        assert error <= 1e-7 * np.abs(s).max()
+        assert losses[k + 1] <= loss + 1e-4 * (g @ s)
+        assert abs(gradients[k + 1] @ s) <= 0.9 * abs(g @ s)
+        if k == 0 and initial_inverse == "scaled":
+            inverse *= s @ y / (y @ y)
+        numbers = papers_updates.scale_and_parameter(update, inverse, s, y)
+        inverse = papers_updates.updated_inverse(inverse, s, y, *numbers)
+    assert min(lengths) < 0.9 and max(lengths) == 1
+
+
+def value_and_gradient(problem):
+    def evaluate(point):
+        point = tf.constant(point)
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = problem.function(point)
+        return value.numpy(), tape.gradient(value, point).numpy()
+
+    return evaluate
 
 
 @pytest.mark.parametrize("update", UPDATES)

@@ -115,9 +115,9 @@ class BetweenSteps(Solver):
         self._reported = counts
         if self.stop_reason is None and made <= 1:
             warnings.warn(
-                f"{self.name}: this `fit` made one evaluation, which cannot "
+                f"{self.name}: this call made one evaluation, which cannot "
                 "go beyond the accepted point. Use more epochs in one `fit`, "
-                "or `train_on_batch`.",
+                "more `max_steps` in `solve`, or `train_on_batch`.",
                 stacklevel=4,
             )
         if bad > 0:

@@ -20,6 +20,9 @@ class DenseInverse(QuasiNewtonDirection):
             γ = yᵀs / yᵀy, and not by H = I.
     """
 
+    # No member makes H smaller as a whole.
+    has_unit_steps = False
+
     def __init__(self, member, is_scaled):
         self.member, self.is_scaled = member, is_scaled
 

@@ -12,7 +12,14 @@ class QuasiNewtonDirection:
     knows that the length of the first step has to be guessed.
 
     The functions are traced, also for XLA, so shapes are static.
+
+    Attributes:
+        has_unit_steps: Bool, whether H is scaled by the last pair, so that
+            −H g is mostly a step of the right length. Else the first trial on
+            a line is guessed from what the last step gained.
     """
+
+    has_unit_steps = True
 
     def shapes(self, size, dtype):
         """What it remembers: dict of names to pairs (shape, dtype).

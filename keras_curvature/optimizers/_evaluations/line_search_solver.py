@@ -27,6 +27,9 @@ from keras_curvature.optimizers._evaluations.state import (
 )
 from keras_curvature.optimizers.stop_reason import RUNNING, StopReason
 
+# Close to a minimum equation 3.60 tends to 1 and has to reach it.
+_MARGIN = 1.01
+
 
 class LineSearchSolver(ReverseCommunication):
     """Base of the methods w₊ = w + α d with d = −H g.
@@ -154,7 +157,9 @@ class LineSearchSolver(ReverseCommunication):
         state = select(is_downhill, state, state | self.forget(state))
         state["direction"] = tf.where(is_downhill, direction, -gradient)
         slope = tf.where(is_downhill, slope, -dot(gradient, gradient))
-        search = line_search.start(state["loss"], slope, _first_step(state))
+        search = line_search.start(
+            state["loss"], slope, self._first_step(state, slope)
+        )
         is_converged = largest(gradient) <= self.gradient_tolerance
         status = where(
             is_converged & (state["status"] == RUNNING),
@@ -167,6 +172,14 @@ class LineSearchSolver(ReverseCommunication):
             "search": line_search.pack(search),
             "trial": self._on_line(state, search.step),
         }
+
+    def _first_step(self, state, slope):
+        """The first trial on a line with the slope φ'(0)."""
+        if self.quasi_newton.has_unit_steps:
+            unit = tf.ones([], tf.float64)
+        else:
+            unit = _step_of_equal_fall(state, slope)
+        return tf.where(_is_steepest(state), _first_length(state), unit)
 
     def _on_line(self, state, step_length):
         """The point at a step length, as the variables can hold it."""
@@ -182,13 +195,28 @@ def _is_steepest(state):
     return tf.reduce_all(state["direction"] == -state["gradient"])
 
 
-def _first_step(state):
-    """1, or for steepest descent the step that moves the weights by about 1.
+def _first_length(state):
+    """The step of steepest descent that moves the weights by about 1.
 
     After a restart the scale of the problem is known: by as much as the last
     step did.
     """
     is_first = state["accepted_steps"] == 0
     length = where(is_first, 1.0, tf.minimum(state["moved"], 1.0))
-    first = tf.math.divide_no_nan(length, norm(state["gradient"]))
-    return where(_is_steepest(state), first, 1.0)
+    return tf.math.divide_no_nan(length, norm(state["gradient"]))
+
+
+def _step_of_equal_fall(state, slope):
+    """At most 1, where a parabola falls by as much as the last step did.
+
+        α = min(1, 1.01 · 2·(φ(0) − φ_last(0)) / φ'(0))
+
+    Where the last step gained nothing that a loss can show, or the loss is one
+    of other data since, nothing is known and α = 1.
+
+    References:
+        Nocedal and Wright, 2006, "Numerical Optimization", equation 3.60.
+    """
+    fall = line_search.unpack(state["search"]).origin.loss - state["loss"]
+    step = tf.minimum(-_MARGIN * 2 * fall / slope, 1)
+    return tf.where(fall > rounding_error(state), step, tf.ones_like(step))
