@@ -22,7 +22,7 @@ NAMES = (DEFAULT, *UPDATES, "lbfgs")
 def add_arguments(parser):
     add = parser.add_argument
     add("--optimizer", default=DEFAULT, choices=NAMES)
-    add("--scaling", default="auto", help="of LevenbergMarquardt")
+    add("--scaling", help="of LevenbergMarquardt")
     add("--linear-solver", default="auto", help="the same")
     add("--trust-radius", type=float, default=0.5, help="the first, the same")
     add(

@@ -12,9 +12,9 @@ from matplotlib import pyplot as plt
 
 # Of Okabe and Ito's palette, which color-blind readers can tell apart.
 BLUE, ORANGE = "#0072B2", "#E69F00"
-COLUMNS = 3
+COLUMNS = 4
 # The same in all panels, so that they compare.
-SECONDS = 0.5, 5000
+SECONDS = 0.5, 10_000
 
 
 def draw_records(files, picture):

@@ -7,9 +7,10 @@ error against closed forms, quadrature or a spectral solution):
     poisson-2d  −Δu = 2π² sin πx sin πy, 900 + 120 points, 2-64-1.
                 6.1e-8 in 468 s (RTX 6000), arXiv:2405.15603
     poisson-5d  −Δu = π² Σ cos πxᵢ, 3,000 + 500 points, 5-64-1, drawn anew
-                every 5 steps. 5.6e-8 in 3,000 s (RTX 6000), the same paper.
-                With --hidden 64 64 48 48: 2.6e-7 in 7,000 s (GPU),
-                arXiv:2505.12149
+                every 5 steps. 5.6e-8 in 3,000 s (RTX 6000), the same paper
+    poisson-5d-deep
+                the same with 1,200 + 300 points, 5-64-64-48-48-1. 2.6e-7 in
+                7,000 s (GPU), arXiv:2505.12149
     heat        u_t = u_xx/4, u = sin πx at t = 0, 900 + 120 points, 2-64-1.
                 2.0e-8 in 1,000 s (RTX 6000), the same paper
     burgers     u_t + u·u_x = 0.01/π·u_xx, u = −sin πx at t = 0. 4.0e-5 in
@@ -226,6 +227,7 @@ def configured(options):
         "spread",
         "gain",
         "weight",
+        "scaling",
     ):
         if getattr(options, name) is None:
             setattr(options, name, getattr(problem, name))
