@@ -159,6 +159,13 @@ CASES = {
         (N, 5, 4),
         1,
     ),
+    "dense and offsets of as many positions": (
+        lambda: keras.Sequential(
+            [L.Dense(4, use_bias=False), Table(lambda x, w: x + w, (4, 1))]
+        ),
+        (N, 4, 3),
+        1,
+    ),
     "root mean square normalization": (L.RMSNormalization, (N, 5, 4), 1),
 }
 
