@@ -366,6 +366,7 @@ def test_a_layer_that_changes_its_use_is_refused():
         ("sharing", "mean", "expand"),
         ("eigenvalue_correction", 1, "bool|True"),
         ("kl_bound", -1.0, "> 0"),
+        ("kl_bound", 0, "> 0"),
         ("max_factor_size", 0, "≥ 1"),
         ("seed", -1, "≥ 0"),
     ],
