@@ -130,6 +130,8 @@ def _linear(tensor, places):
         is_transposed
         or None in found
         or read[-1].shape[-1:] != tensor.shape[-1:]
+        # Not an offset for each sample.
+        or any(b.shape.num_elements() != tensor.shape[-1] for b in read[1:])
     ):
         return None
     return x, kernel, (*found, None)[:2]

@@ -195,9 +195,9 @@ class KFAC(KroneckerOptimizer):
         self.eigenvalue_correction = checked_flag(
             "eigenvalue_correction", eigenvalue_correction
         )
-        self.kl_bound = kl_bound and checked_number(
-            "kl_bound", kl_bound, above=0
-        )
+        if kl_bound is not None:
+            kl_bound = checked_number("kl_bound", kl_bound, above=0)
+        self.kl_bound = kl_bound
         self.max_factor_size = checked_integer(
             "max_factor_size", max_factor_size, minimum=1
         )

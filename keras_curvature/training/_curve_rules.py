@@ -5,6 +5,7 @@ import types
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_curvature._checks import checked_number
@@ -34,6 +35,23 @@ def checked_start(function, start):
         name: checked_number(f"start[{name!r}]", value)
         for name, value in start.items()
     }
+
+
+def first_value(name, value):
+    """An initializer that gives this number with all its digits."""
+
+    # keras.initializers.Constant rounds to float32.
+    def initializer(shape, dtype=None):
+        first = tf.cast(tf.fill(shape, tf.constant(value, "float64")), dtype)
+        if not np.isfinite(keras.ops.convert_to_numpy(first)).all():
+            raise ValueError(
+                f"`start[{name!r}]` must be finite in {dtype}, the dtype of "
+                f"the weights. Received: {value!r}. Choose another unit, or "
+                'call keras.config.set_floatx("float64") first.'
+            )
+        return first
+
+    return initializer
 
 
 def checked_bounds(bounds, start):

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_curvature.training._lost_digits import warn_of_lost_digits
+
 
 def whole_batch(x, y=None, sample_weight=None):
     """The data as one batch `(x, y, sample_weight)` of tensors.
@@ -28,7 +30,10 @@ def whole_batch(x, y=None, sample_weight=None):
         data = (x, y, sample_weight)
     data = keras.tree.map_structure(_tensor, data)
     _check_lengths(*data)
-    return data
+    x, y, _ = data
+    warn_of_lost_digits("x", x)
+    warn_of_lost_digits("y", y)
+    return keras.tree.map_structure(_as_float, data)
 
 
 def _elements(dataset):
@@ -74,7 +79,7 @@ def _refuse_kind(x):
 
 
 def _tensor(value):
-    """A leaf as a tensor, of the float type of Keras if it is a dense float."""
+    """A leaf as a tensor."""
     if value is None or isinstance(value, (tf.RaggedTensor, tf.SparseTensor)):
         return value
     if hasattr(value, "iloc"):
@@ -98,7 +103,12 @@ def _tensor(value):
             "samples. Received: a number, as where data are a list of "
             "numbers. Use np.array(...)."
         )
-    if not value.dtype.is_floating:
+    return value
+
+
+def _as_float(value):
+    """A leaf in the float type of Keras, if it is of dense floats."""
+    if not tf.is_tensor(value) or not value.dtype.is_floating:
         return value
     return tf.cast(value, keras.config.floatx())
 

@@ -14,6 +14,7 @@ from keras_curvature.training._curve_rules import (
     checked_values,
     columns,
     error_of_values,
+    first_value,
     refuse_several,
     refuse_unnamed,
 )
@@ -97,7 +98,7 @@ class Curve(Model):
         self._weight_of = {
             name: self.add_weight(
                 shape=(),
-                initializer=keras.initializers.Constant(value),
+                initializer=first_value(name, value),
                 constraint=boxes.get(name),
                 name=name,
             )

@@ -94,6 +94,16 @@ class MeanOfBatch(keras.layers.Layer):
         return x - keras.ops.mean(x, axis=0)
 
 
+class OffsetsOfSamples(keras.layers.Layer):
+    """An offset for each of four samples."""
+
+    def build(self, shape):
+        self.offsets = self.add_weight(shape=(4, 3))
+
+    def call(self, x):
+        return x + self.offsets
+
+
 @keras.saving.register_keras_serializable(package="tests")
 def reversed_batch(x):
     return x + keras.ops.flip(x, axis=0)
@@ -132,6 +142,9 @@ def skip():
 OTHERS = {
     "samples mixed": lambda: network(dense(3), MeanOfBatch(), dense(1)),
     "activation that mixes": lambda: network(dense(3, reversed_batch)),
+    "offsets of samples": lambda: network(
+        keras.layers.Dense(3, use_bias=False), OffsetsOfSamples()
+    ),
     "normalized": lambda: network(
         dense(3), keras.layers.LayerNormalization(), dense(1)
     ),

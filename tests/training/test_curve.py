@@ -152,6 +152,17 @@ def test_integers_are_inputs_too(float64):
     )
 
 
+def test_first_values_have_all_digits_of_float64(float64):
+    start = {"a": 0.1, "tau": 1e200}
+    model = keras_curvature.Curve(decay, start)
+    assert model.parameters == start
+
+
+def test_first_values_that_the_dtype_cannot_hold_are_refused():
+    with pytest.raises(ValueError, match=r"`start\['tau'\]`.*float32.*1e\+200"):
+        keras_curvature.Curve(decay, {"a": 0.1, "tau": 1e200})
+
+
 def test_it_is_saved_with_a_registered_function(tmp_path, data):
     model = keras_curvature.Curve(
         decay,

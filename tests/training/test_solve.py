@@ -1,5 +1,7 @@
 """`solve`: what it reaches, returns, shows, and what it refuses."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from keras_curvature.optimizers import (
     StopReason,
 )
 from keras_curvature.training import _solver_steps
+from keras_curvature.training._whole_batch import whole_batch
 from tests.training.helpers import decay, decay_data, decay_residuals
 
 X = np.linspace(-1, 1, 20)[:, None]
@@ -244,6 +247,29 @@ def test_what_is_no_model_with_a_solver_is_refused(mirrored_strategy):
 def test_data_that_make_no_batch_are_refused(data, message):
     with pytest.raises(ValueError, match=message):
         solve(line(LBFGS()), *data)
+
+
+def test_digits_that_float32_would_lose_are_named():
+    """Rounded, these times are 128 s apart."""
+    seconds = 1.7e9 + np.arange(20.0)[:, None]
+    constant = np.full((20, 1), 0.1) + 1e-17 * X
+    with pytest.warns(UserWarning, match="`x` loses digits in float32.*19 are"):
+        whole_batch(np.hstack([X, constant, seconds]), Y)
+    with pytest.warns(UserWarning, match="`y` loses digits"):
+        whole_batch(X, 1e6 + 1e-3 * Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole_batch(np.hstack([X, constant]), 1e3 + Y)
+        whole_batch(np.where(X > 0.5, np.inf, X), Y)
+        whole_batch(seconds.astype(int), seconds.astype("float32"))
+
+
+def test_float64_keeps_the_digits_of_data(float64):
+    seconds = 1.7e9 + np.arange(20.0)[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x, _, _ = whole_batch(seconds, Y)
+    np.testing.assert_array_equal(x, seconds)
 
 
 def test_other_bad_arguments_are_refused():

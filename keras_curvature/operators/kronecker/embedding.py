@@ -22,13 +22,7 @@ class Lookup(LayerUse):
     def match(cls, use, forward):
         operation = use.operation
         shape = use.layout.viewed_shape
-        if use.position != 0 or len(shape) != 2:
-            return None
-        if operation.type == "GatherV2":
-            axis = tf.get_static_value(operation.inputs[2])
-            if axis != 0 or operation.get_attr("batch_dims"):
-                return None
-        elif operation.type != "ResourceGather":
+        if use.position or len(shape) != 2 or not looks_up_rows(operation):
             return None
         indices = operation.inputs[1]
         if indices.shape.rank in (None, 0):
@@ -43,3 +37,11 @@ class Lookup(LayerUse):
     def signals(self, cotangent):
         batch = tf.shape(self._indices)[0]
         return tf.reshape(cotangent, (batch, -1, 1, self.output.shape[-1]))
+
+
+def looks_up_rows(operation):
+    """Whether an operation takes rows of its first input by their numbers."""
+    if operation.type == "GatherV2":
+        axis = tf.get_static_value(operation.inputs[2])
+        return axis == 0 and not operation.get_attr("batch_dims")
+    return operation.type == "ResourceGather"

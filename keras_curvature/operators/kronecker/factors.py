@@ -43,7 +43,8 @@ class BatchFactors:
     with the inputs a of a layer, 1 for a bias, and the signals g = ∂/∂(a·W)
     that come back to it. Where a weight is shared over R positions,
 
-    - `"expand"` takes positions for samples: A is the mean over both;
+    - `"expand"` takes positions for samples: A is the mean over both,
+      weighted as the losses of the positions are where they have their own;
     - `"reduce"` takes the mean of a and the sum of g over the positions.
 
     Both are exact for one linear layer with one position.
@@ -154,39 +155,47 @@ class BatchFactors:
         if not layers[0].has_dense_inputs:
             return self._frequencies(block, layers, dtype)
         rows = self.inputs(block, layers, dtype)
-        weights = self._row_weights(rows, dtype)
-        count = tf.cast(tf.shape(rows)[1], dtype)
-        rows *= tf.sqrt(weights / count)[:, None, None, None]
+        weights = self._weights(tf.shape(rows)[0], tf.shape(rows)[1], dtype)
+        rows *= tf.sqrt(weights)[:, :, None, None]
         return gram(rows, block.has_dense_inputs)
 
     def _frequencies(self, block, layers, dtype):
         """How often each row of a table is looked up: A is diagonal."""
-        total = 0.0
-        positions = tf.add_n([tf.shape(u.indices())[1] for u in layers])
-        for layer in layers:
-            indices = layer.indices()
-            weights = self._row_weights(indices, dtype)
-            weights /= tf.cast(positions, dtype)
-            weights = tf.broadcast_to(weights[:, None], tf.shape(indices))
-            total += tf.math.unsorted_segment_sum(
-                tf.reshape(weights, [-1]),
-                tf.reshape(indices, [-1]),
-                block.inputs,
-            )
-        return total[None]
+        indices = _one_below_another(
+            [tf.cast(layer.indices(), tf.int64) for layer in layers]
+        )
+        weights = self._weights(
+            tf.shape(indices)[0], tf.shape(indices)[1], dtype
+        )
+        return tf.math.unsorted_segment_sum(
+            tf.reshape(weights, [-1]), tf.reshape(indices, [-1]), block.inputs
+        )[None]
 
-    def _row_weights(self, rows, dtype):
-        """c of each sample, whose sum is that of all coefficients."""
-        flat = tf.reshape(tf.cast(self._coefficients, dtype), [-1])
-        total, batch = tf.reduce_sum(flat), tf.shape(rows)[0]
+    def _weights(self, batch, positions, dtype):
+        """c of each position, `(batch, positions)`; Σ c is that of all.
+
+        That of its own loss where there are as many losses, which a mask may
+        leave out; else an equal part of that of its sample.
+        """
+        c = tf.cast(self._coefficients, dtype)
+        flat = tf.reshape(c, [-1])
         each = tf.size(flat) // batch
         own = tf.reshape(flat[: each * batch], (batch, each))
-        # A tensor whose first axis is not that of the samples.
-        return tf.where(
-            tf.equal(each * batch, tf.size(flat)),
+        is_of_samples = tf.equal(each * batch, tf.size(flat))
+        total = tf.where(
+            is_of_samples,
             tf.reduce_sum(own, axis=1),
-            total / tf.cast(batch, dtype),
+            # A tensor whose first axis is not that of the samples.
+            tf.reduce_sum(flat) / tf.cast(batch, dtype),
         )
+        parts = tf.broadcast_to(
+            total[:, None] / tf.cast(positions, dtype), (batch, positions)
+        )
+        if c.shape.rank == 1:
+            return parts
+        is_alike = is_of_samples & tf.equal(each, positions)
+        places = tf.minimum(tf.range(positions), each - 1)
+        return tf.where(is_alike, tf.gather(own, places, axis=1), parts)
 
 
 def gram(rows, is_dense):

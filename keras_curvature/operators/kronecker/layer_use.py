@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from keras_curvature.operators.kronecker.samples import may_hold_samples
+
 
 class LayerUse:
     """The inputs of a linear map and the signals that come back to it.
@@ -30,6 +32,10 @@ class LayerUse:
     @classmethod
     def match(cls, use, forward):
         raise NotImplementedError
+
+    def has_samples(self):
+        """Whether the first axis of the output may be that of the samples."""
+        return may_hold_samples(self.output)
 
     @property
     def positions(self):

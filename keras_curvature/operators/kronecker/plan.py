@@ -96,7 +96,7 @@ def _biases(forward, variables, found):
     pairs = {}
     for index, variable in enumerate(variables):
         added_to = {
-            _owner_behind_views(_summand(use), owners)
+            _owner_behind_views(_added_to_last_axes(use), owners)
             for use in forward.uses(variable)
         }
         if len(added_to) != 1 or None in added_to:
@@ -114,6 +114,18 @@ def _biases(forward, variables, found):
         ):
             pairs[kernel] = index
     return pairs
+
+
+def _added_to_last_axes(use):
+    """What a weight is added to along the last axes alone, or None."""
+    summand = _summand(use)
+    shape = list(use.layout.viewed_shape)
+    while shape and shape[0] == 1:
+        del shape[0]
+    if summand is None or summand.shape.rank in (None, *range(len(shape))):
+        return None
+    last = summand.shape[summand.shape.rank - len(shape) :]
+    return summand if last.is_compatible_with(shape) else None
 
 
 def _summand(use):

@@ -86,7 +86,9 @@ class _Update:
         count = len(self._blocks)
         inputs, outputs = sums[:count], sums[count : 2 * count]
         squares, weight = iter(sums[2 * count : -1]), sums[-1]
-        rate = self._rate()
+        # A batch whose samples weigh nothing says nothing.
+        counts = weight > 0
+        rate = tf.where(counts, self._rate(), 0)
         for block, state, a, g, basis in zip(
             self._blocks,
             self._states,
@@ -100,7 +102,10 @@ class _Update:
             self._assign_block(block, state, a, g, own, rate)
         assign_on_replicas(
             [self._optimizer._curvature_updates],
-            [self._optimizer._curvature_updates.value + 1],
+            [
+                self._optimizer._curvature_updates.value
+                + tf.cast(counts, "int64")
+            ],
         )
 
     def _rate(self):
@@ -121,7 +126,7 @@ class _Update:
         measured = [new["inputs"], new["outputs"]]
         if squares is not None:
             measured.append(squares)
-        is_good = all_finite(measured)
+        is_good = all_finite(measured) & (rate > 0)
         if squares is not None:
             squares = tf.where(is_good, squares, tf.zeros_like(squares))
         # A factorization must not be given what is not a number.

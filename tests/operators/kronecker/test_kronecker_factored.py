@@ -78,6 +78,25 @@ def test_expansion_is_exact_for_a_loss_at_each_position(float64):
     )
 
 
+def test_expansion_is_exact_where_positions_weigh_otherwise(float64):
+    """As under a mask, which leaves out the padding of short series."""
+    model = compiled([L.Dense(3)], (6, 4), "mse")
+    data = TIMES, RNG.normal(size=(N, 6, 3)), np.tri(N, 6)
+    assert_equal(
+        KroneckerFactored(model, *data, batch_size=4),
+        GaussNewton(model, *data).to_dense(),
+    )
+
+
+def test_rows_that_a_mask_leaves_out_are_not_looked_up(float64):
+    """∂²L/∂W² = diag(n)/Σn ⊗ 2/3·I with n the counts of the rows of W."""
+    x = np.array([[1, 2, 0, 0], [1, 0, 0, 0], [2, 2, 1, 0]])
+    model = compiled([L.Embedding(3, 3, mask_zero=True)], (4,), "mse")
+    operator = KroneckerFactored(model, x, RNG.normal(size=(3, 4, 3)))
+    # Keras divides by all positions that the mask leaves: 6.
+    assert_equal(operator, np.kron(np.diag([0, 3, 3]) / 6, 2 / 3 * np.eye(3)))
+
+
 class Positions(L.Layer):
     """Adds a trained row to each position."""
 

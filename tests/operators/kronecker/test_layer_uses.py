@@ -51,6 +51,16 @@ def repeated_rows(x, table):
     return x * keras.ops.broadcast_to(rows, keras.ops.shape(x))
 
 
+def rows_of_positions(x, table):
+    """As Keras's examples do it: an Embedding of 0, 1, 2, ..."""
+    positions = keras.ops.arange(keras.ops.shape(x)[1])
+    return x + keras.ops.take(table, positions, axis=0)
+
+
+def rows_of_reversed_positions(x, table):
+    return x + keras.ops.take(table, [[4, 3, 2, 1, 0]], axis=0)
+
+
 # {name: (layer, shape of its input, groups of its kernel)}
 CASES = {
     "dense": (lambda: L.Dense(3), (N, 4), 1),
@@ -159,6 +169,28 @@ CASES = {
         (N, 5, 4),
         1,
     ),
+    "rows of a table with an axis for samples": (
+        lambda: Table(lambda x, w: x + w[None, 1:6], (7, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "rows of positions": (
+        lambda: Table(rows_of_positions, (7, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "rows of positions with an axis for samples": (
+        lambda: Table(rows_of_reversed_positions, (7, 4)),
+        (N, 5, 4),
+        1,
+    ),
+    "dense and offsets of as many positions": (
+        lambda: keras.Sequential(
+            [L.Dense(4, use_bias=False), Table(lambda x, w: x + w, (4, 1))]
+        ),
+        (N, 4, 3),
+        1,
+    ),
     "root mean square normalization": (L.RMSNormalization, (N, 5, 4), 1),
 }
 
@@ -246,8 +278,30 @@ def test_a_kernel_has_one_block_with_its_bias(name, float64):
         assert kernels[0].groups == CASES[name][2]
 
 
-def test_rows_turned_around_are_no_known_use(float64):
-    layer, x = Table(lambda x, w: x + w[:5, ::-1], (7, 4)), tf.ones((N, 5, 4))
+class TwoFactors(L.Layer):
+    """x·A·B, whose product of weights has no axis of samples."""
+
+    def build(self, shape):
+        self.a = self.add_weight(shape=(shape[-1], 2), name="a")
+        self.b = self.add_weight(shape=(2, 3), name="b")
+
+    def call(self, x):
+        return x @ (self.a @ self.b)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Table(lambda x, w: x + w[:5, ::-1], (7, 4)),
+        lambda: Table(
+            lambda x, w: x * keras.ops.take(w, keras.ops.arange(5), 0), (7, 4)
+        ),
+        TwoFactors,
+    ],
+    ids=["rows turned around", "scales of positions", "product of weights"],
+)
+def test_other_uses_are_not_known(make, float64):
+    layer, x = make(), tf.ones((N, 5, 4))
     layer(x)
     plans = []
 
@@ -258,5 +312,4 @@ def test_rows_turned_around_are_no_known_use(float64):
         return x
 
     plan(x)
-    (block,) = plans[0].blocks
-    assert not block.has_factors
+    assert not any(block.has_factors for block in plans[0].blocks)

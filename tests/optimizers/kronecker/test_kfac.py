@@ -297,6 +297,20 @@ def test_a_factor_that_is_not_finite_is_not_taken(float64):
     assert np.isfinite(weights(model)).all()
 
 
+def test_batches_whose_samples_weigh_nothing_leave_the_factors(float64):
+    own, model = KFAC(update_period=1), network()
+    options = {"batch_size": N, "sample_weight": np.zeros(N)}
+    model.compile(own, "mse")
+    fit(model, 2, X, TARGETS, **options)
+    factors = [v for v in own.variables if "factor" in v.path]
+    fit(model, 1, X, TARGETS, batch_size=N)
+    inputs = with_one(X)
+    assert_allclose(own._factors[0]["inputs"][0], inputs.T @ inputs / N)
+    before = flat(factors)
+    fit(model, 2, X, TARGETS, **options)
+    assert_array_equal(flat(factors), before)
+
+
 @pytest.mark.parametrize(
     "loss",
     [
@@ -352,6 +366,7 @@ def test_a_layer_that_changes_its_use_is_refused():
         ("sharing", "mean", "expand"),
         ("eigenvalue_correction", 1, "bool|True"),
         ("kl_bound", -1.0, "> 0"),
+        ("kl_bound", 0, "> 0"),
         ("max_factor_size", 0, "≥ 1"),
         ("seed", -1, "≥ 0"),
     ],
