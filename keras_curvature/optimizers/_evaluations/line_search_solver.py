@@ -11,7 +11,6 @@ from keras_curvature.optimizers._evaluations.evaluation import (
     Evaluation,
     dot,
     is_record,
-    largest,
     may_stall,
     norm,
     rounding_error,
@@ -155,7 +154,7 @@ class LineSearchSolver(ReverseCommunication):
         state["direction"] = tf.where(is_downhill, direction, -gradient)
         slope = tf.where(is_downhill, slope, -dot(gradient, gradient))
         search = line_search.start(state["loss"], slope, _first_step(state))
-        is_converged = largest(gradient) <= self.gradient_tolerance
+        is_converged = state["gradient_size"] <= self.gradient_tolerance
         status = where(
             is_converged & (state["status"] == RUNNING),
             StopReason.GRADIENT_TOLERANCE.code,
