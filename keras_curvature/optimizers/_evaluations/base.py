@@ -136,6 +136,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         refuse_half_precision(self.name, grads)
         refuse_inexact_nested_derivatives(grads)
         loss = seen_loss(self)
+        self.runs_as_traced = self._is_short(loss)
         with not_recorded():
             state = self._state.read()
             gradients = in_order(self, grads, variables)
@@ -168,6 +169,10 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
             tf.constant([gradient is not None for gradient in gradients]),
             curvature,
         )
+
+    def _is_short(self, loss):
+        """Whether a step is as short as it was traced."""
+        return False
 
     def _curvature(self, gradients):
         """What a method needs besides loss and gradient."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_curvature.autodiff.dense_layers import is_of_dense_layers
 from keras_curvature.optimizers._common.rounding import reduction_of
 from keras_curvature.optimizers._evaluations import line_search
 from keras_curvature.optimizers._evaluations.base import ReverseCommunication
@@ -38,6 +39,9 @@ class LineSearchSolver(ReverseCommunication):
         return shapes_of_line_search(size, dtype) | self.quasi_newton.shapes(
             size, dtype
         )
+
+    def _is_short(self, loss):
+        return is_of_dense_layers(loss)
 
     def judge(
         self, state: dict[str, Any], evaluation: Evaluation
