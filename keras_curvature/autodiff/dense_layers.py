@@ -31,6 +31,52 @@ _ELEMENTWISE = {
     "Sub",
     "Tanh",
 }
+# What besides them and products is in the loss of a network of dense layers.
+_AROUND_LAYERS = _ELEMENTWISE | {
+    "Abs",
+    "BiasAdd",
+    "Cast",
+    "Const",
+    "DivNoNan",
+    "Log",
+    "Maximum",
+    "Mean",
+    "Minimum",
+    "Placeholder",
+    "Prod",
+    "Range",
+    "ReadVariableOp",
+    "Reshape",
+    "Shape",
+    "SquaredDifference",
+    "Squeeze",
+    "StridedSlice",
+    "Sum",
+}
+
+
+def is_of_dense_layers(tensor):
+    """Whether a tensor is computed by dense layers and on their entries alone.
+
+    No derivative is among the operations then, each of which has many.
+
+    Args:
+        tensor: The loss of a step, say.
+    """
+    if not tf.is_symbolic_tensor(tensor):
+        return False
+    seen, pending = set(), [tensor.op]
+    while pending:
+        operation = pending.pop()
+        if operation.name in seen:
+            continue
+        seen.add(operation.name)
+        if operation.type not in _AROUND_LAYERS and not (
+            operation.type == "MatMul" and not _is_transposed(operation)
+        ):
+            return False
+        pending.extend(value.op for value in operation.inputs)
+    return True
 
 
 def dense_chain(outputs, inputs, variables):
@@ -113,9 +159,6 @@ def _product(operation):
 def _linear(tensor, places):
     """h, W and the places of W and b for a tensor h·W + b, or None."""
     product = _product(tensor.op)
-    is_transposed = any(
-        product.get_attr(f"transpose_{side}") for side in ("a", "b")
-    )
     x, kernel = product.inputs
     read = [kernel]
     if product is not tensor.op:
@@ -127,7 +170,7 @@ def _linear(tensor, places):
         for t in read
     ]
     if (
-        is_transposed
+        _is_transposed(product)
         or None in found
         or read[-1].shape[-1:] != tensor.shape[-1:]
         # Not an offset for each sample.
@@ -135,6 +178,10 @@ def _linear(tensor, places):
     ):
         return None
     return x, kernel, (*found, None)[:2]
+
+
+def _is_transposed(product):
+    return any(product.get_attr(f"transpose_{side}") for side in ("a", "b"))
 
 
 def _differentiated(tensor, argument, inputs, kernel, places):

@@ -1,10 +1,15 @@
-"""Products of vectors and matrices, of an operation or two each.
+"""Entries, products of vectors and matrices, of an operation or two each.
 
-`tf.tensordot`, `tf.norm` and `tf.linalg.matvec` make up to ten of them, which
-take longer to trace than to compute.
+`a[0]`, `tf.tensordot`, `tf.norm` and `tf.linalg.matvec` make up to ten of them,
+which take longer to trace than to compute.
 """
 
 import tensorflow as tf
+
+
+def first(a):
+    """The first entry, for a tensor whose first axis has a known length."""
+    return tf.unstack(a)[0]
 
 
 def dot(a, b):

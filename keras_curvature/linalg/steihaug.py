@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_curvature._casting import cast
 from keras_curvature._control_flow import while_loop
-from keras_curvature.linalg.dot import dot, norm
+from keras_curvature.linalg.dot import dot, first, norm, outer
 
 
 class SteihaugSteps(NamedTuple):
@@ -135,7 +135,7 @@ def steihaug(
     def unfinished(at):
         return (
             (at.iterations < max_iterations)
-            & ~at.left[0]
+            & ~first(at.left)
             & (norm(at.r) > target)
         )
 
@@ -188,15 +188,15 @@ def _next(at, matvec, precondition, gradient, radii):
     )
     negative = curvature <= 0
     alpha = at.rv / tf.where(negative, tf.ones_like(curvature), curvature)
-    zz = at.zz + 2 * alpha * at.zd + alpha**2 * at.dd
-    leaves = (negative | (zz >= radii**2)) & ~at.left
+    zz = at.zz + 2 * alpha * at.zd + tf.square(alpha) * at.dd
+    leaves = (negative | (zz >= tf.square(radii))) & ~at.left
     found = _leave(at, gradient, curvature, radii, leaves)
     r = at.r + alpha * product
     v = precondition(r)
     rv = dot(r, v)
     beta = rv / at.rv
     left = at.left | leaves
-    go_on = ~left[0]
+    go_on = ~first(left)
     return _Iterate(
         iterations=at.iterations + 1,
         negative=negative,
@@ -206,7 +206,7 @@ def _next(at, matvec, precondition, gradient, radii):
         rv=rv,
         zz=zz,
         zd=beta * (at.zd + alpha * at.dd),
-        dd=rv + beta**2 * at.dd,
+        dd=rv + tf.square(beta) * at.dd,
         curvature=curvature,
         left=left,
         found=found,
@@ -215,14 +215,17 @@ def _next(at, matvec, precondition, gradient, radii):
 
 def _leave(at, gradient, curvature, radii, leaves):
     """Records p = z + τd, ‖p‖ = Δ, for the regions that are left here."""
-    gap = tf.maximum(radii**2 - at.zz, 0.0)
+    gap = tf.maximum(tf.square(radii) - at.zz, 0.0)
     gap = tf.where(leaves, gap, tf.zeros_like(gap))
-    tau = tf.math.divide_no_nan(gap, at.zd + tf.sqrt(at.zd**2 + at.dd * gap))
-    steps = at.z + tau[:, tf.newaxis] * at.d
+    root = tf.sqrt(tf.square(at.zd) + at.dd * gap)
+    tau = tf.math.divide_no_nan(gap, at.zd + root)
+    steps = at.z + outer(tau, at.d)
     product = at.r - gradient  # Hz
     slopes = dot(gradient, at.z) + tau * dot(gradient, at.d)
     curvatures = (
-        dot(product, at.z) + 2 * tau * dot(product, at.d) + tau**2 * curvature
+        dot(product, at.z)
+        + 2 * tau * dot(product, at.d)
+        + tf.square(tau) * curvature
     )
     return _record(at.found, leaves, steps, slopes, curvatures, radii)
 
@@ -230,23 +233,19 @@ def _leave(at, gradient, curvature, radii, leaves):
 def _stay(at, gradient):
     """Records p = z for the regions that the path never left."""
     product = at.r - gradient
-
-    def repeat(value):
-        return tf.zeros_like(at.found.slopes) + value
-
     return _record(
         at.found,
         ~at.left,
-        at.z + tf.zeros_like(at.found.steps),
-        repeat(dot(gradient, at.z)),
-        repeat(dot(product, at.z)),
-        repeat(tf.sqrt(at.zz)),
+        at.z,
+        dot(gradient, at.z),
+        dot(product, at.z),
+        tf.sqrt(at.zz),
     )
 
 
 def _record(found, where, steps, slopes, curvatures, lengths):
     return found._replace(
-        steps=tf.where(where[:, tf.newaxis], steps, found.steps),
+        steps=tf.where(tf.expand_dims(where, 1), steps, found.steps),
         slopes=tf.where(where, slopes, found.slopes),
         curvatures=tf.where(where, curvatures, found.curvatures),
         lengths=tf.where(where, lengths, found.lengths),

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_curvature.linalg.dot import (
     combination,
     dot,
+    first,
     matvec,
     outer_products,
 )
@@ -38,6 +39,7 @@ def inverse_hessian_product(vector, steps, changes, pairs):
         Mathematics of Computation 35.
     """
     rows, is_kept = _newest_first(pairs, steps.shape[0])
+    newest = tf.gather(changes, first(rows))
     zero = tf.zeros([], vector.dtype)
 
     # A permutation that is its own inverse.
@@ -55,8 +57,8 @@ def inverse_hessian_product(vector, steps, changes, pairs):
     curvatures = tf.linalg.diag_part(triangle)
     a = _solved(triangle, by_age(matvec(steps, vector)))
     vector -= combination(changes, in_rows(a))
-    newest = tf.gather(changes, rows[0])
-    vector *= tf.where(is_kept[0], _scale(newest, curvatures[0]), zero + 1)
+    scale = _scale(newest, first(curvatures))
+    vector *= tf.where(pairs > 0, scale, tf.ones_like(scale))
     d = curvatures * a - by_age(matvec(changes, vector))
     d = _solved(triangle, d, adjoint=True)
     return vector + combination(steps, in_rows(d))

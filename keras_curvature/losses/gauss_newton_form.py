@@ -269,5 +269,5 @@ def _width(term):
 def _times(weights, tensor):
     """The product, with `weights` the same along further axes."""
     for _ in range(tensor.shape.rank - 2):
-        weights = weights[..., tf.newaxis]
+        weights = tf.expand_dims(weights, -1)
     return weights * tensor

@@ -245,7 +245,7 @@ class LossTerm:
         if not entries.shape[:rank].is_compatible_with(coefficients.shape):
             raise self.error_of_rows(entries, coefficients)
         for _ in range(entries.shape.rank - rank):
-            coefficients = coefficients[..., tf.newaxis]
+            coefficients = tf.expand_dims(coefficients, -1)
         return coefficients
 
     def error_of_rows(

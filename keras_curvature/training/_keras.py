@@ -6,7 +6,6 @@ tests/training/test_training_step.py says what broke when Keras moves them.
 """
 
 import keras
-import tensorflow as tf
 
 
 def layers_of(model):
@@ -28,7 +27,7 @@ def call_in_training(model, inputs):
 
 def track_loss(model, loss, inputs):
     """Adds the loss of a batch to the running mean that `fit` logs."""
-    samples = tf.shape(keras.tree.flatten(inputs)[0])[0]
+    samples = keras.ops.shape(keras.tree.flatten(inputs)[0])[0]
     model._loss_tracker.update_state(loss, sample_weight=samples)
 
 

@@ -6,7 +6,10 @@ import pytest
 import tensorflow as tf
 
 from keras_curvature.autodiff import per_sample_jacobian
-from keras_curvature.autodiff.dense_layers import dense_chain
+from keras_curvature.autodiff.dense_layers import (
+    dense_chain,
+    is_of_dense_layers,
+)
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
 
 ACTIVATIONS = ["tanh", "sigmoid", "gelu", "softplus", "exponential", "elu"]
@@ -201,3 +204,52 @@ def test_it_has_central_differences_of_the_outputs(kind):
     np.testing.assert_allclose(
         second, (y[2] - 2 * y[1] + y[0]) / h**2, atol=1e-6
     )
+
+
+def slope_of_network():
+    model = network(dense(4, "tanh"), dense(1))
+
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = model(x)
+        return tape.gradient(y, x)
+
+    return slope
+
+
+def with_skip():
+    model = network(dense(4, "tanh"), dense(1))
+    return lambda x: x[:, :1] + model(x)
+
+
+LOSSES = {
+    "dense": (lambda: network(dense(4, "tanh"), dense(1)), True),
+    "skipped": (with_skip, True),
+    "derivatives": (slope_of_network, False),
+    "normalized": (
+        lambda: network(keras.layers.LayerNormalization(), dense(1)),
+        False,
+    ),
+    "convolution": (
+        lambda: network(
+            keras.layers.Reshape((2, 1)), keras.layers.Conv1D(1, 2)
+        ),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_it_is_told_whether_a_loss_is_of_dense_layers_alone(kind):
+    make, expected = LOSSES[kind]
+    loss, outputs = keras.losses.MeanSquaredError(), make()
+    found = []
+
+    @tf.function(autograph=False)
+    def trace(x):
+        found.append(is_of_dense_layers(loss(tf.zeros((6, 1)), outputs(x))))
+
+    trace(draw(6, 2))
+    assert found == [expected]
+    assert not is_of_dense_layers(tf.constant(1.0))

@@ -126,7 +126,7 @@ class InterruptingLayer(keras.layers.Layer):
 
 
 def accepted_point(optimizer):
-    parts = optimizer._flattening.unflatten(optimizer._state["point"].value)
+    parts = optimizer._flattening.unflatten(optimizer._state["point"])
     return np.concatenate([np.ravel(part) for part in parts])
 
 

@@ -81,3 +81,18 @@ def test_variables_of_a_step_are_created_where_the_strategy_wants_them(
         values = mirrored_strategy.experimental_local_results(variable.value)
         assert len(values) == 2
         np.testing.assert_array_equal(*(v.numpy() for v in values))
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["dense", "normalized"])
+@pytest.mark.parametrize("solver", ["LBFGS", "SelfScaledBroyden", "NewtonCG"])
+def test_the_graph_optimizer_is_left_out_for_dense_layers(solver, other):
+    layers = [keras.layers.Dense(4), keras.layers.Dense(1)]
+    if other:
+        layers.insert(1, keras.layers.LayerNormalization())
+    model = keras_curvature.Sequential([keras.Input(X.shape[1:]), *layers])
+    optimizer = getattr(optimizers, solver)()
+    model.compile(optimizer, "mse")
+    model.train_on_batch(X, X[:, :1])
+    # Products with the Hessian in a loop are shorter when rewritten.
+    expected = not other and solver != "NewtonCG"
+    assert optimizer.runs_as_traced == expected

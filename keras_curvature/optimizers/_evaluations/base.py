@@ -13,9 +13,6 @@ from keras_curvature.autodiff.repairs import (
     refuse_inexact_nested_derivatives,
 )
 from keras_curvature.autodiff.variables import created_outside_of_traces
-from keras_curvature.optimizers._common.added_variables import (
-    state_variables,
-)
 from keras_curvature.optimizers._common.flattening import Flattening
 from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
@@ -25,12 +22,12 @@ from keras_curvature.optimizers._common.replicas import (
     assign_on_replicas,
     sum_over_replicas,
 )
+from keras_curvature.optimizers._common.run_state import RunState
 from keras_curvature.optimizers._common.seen_loss import SeesLoss
 from keras_curvature.optimizers._evaluations import run
 from keras_curvature.optimizers._evaluations.between_steps import BetweenSteps
 from keras_curvature.optimizers._evaluations.evaluation import (
     Evaluation,
-    largest,
 )
 from keras_curvature.optimizers._evaluations.given import (
     in_order,
@@ -50,10 +47,10 @@ from keras_curvature.optimizers.stop_reason import StopReason
 class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
     """Base of the solvers whose steps are evaluations at trial points.
 
-    The state is a dict of tensors, one for each optimizer variable, and all
-    that happens in a step is a function from state to state (`run.advance`):
-    nothing is assigned in a branch, so that it runs on replicas, compiled and
-    eagerly. Between two steps the model has the weights of the next trial.
+    The state is a dict of tensors, kept in a `RunState`, and all that happens
+    in a step is a function from state to state (`run.advance`): nothing is
+    assigned in a branch, so that it runs on replicas, compiled and eagerly.
+    Between two steps the model has the weights of the next trial.
 
     A subclass is the `Method` of the run, and gives `_method_shapes(size,
     dtype)`, the shapes of its own part of the state.
@@ -102,7 +99,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         if accumulation:
             shapes |= shapes_of_accumulation(size, dtype)
         shapes |= self._method_shapes(size, dtype)
-        self._state = state_variables(self, shapes)
+        self._state = RunState(self, shapes)
 
     @property
     def _status(self):
@@ -110,10 +107,9 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
 
     def _progress(self):
         names = ("evaluations", "accepted_steps", "non_finite_evaluations")
-        gradient = tf.convert_to_tensor(self._state["gradient"])
         return {
             "accepted_loss": self._state["loss"],
-            "gradient_norm": largest(gradient),
+            "gradient_norm": self._state["gradient_size"],
         } | {name: self._state[name] for name in names}
 
     @property
@@ -121,7 +117,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         # With accumulation the other batches of an evaluation are past.
         if not self.built or self.gradient_accumulation_steps:
             return None
-        return tf.convert_to_tensor(self._state["rejected"]) > 0
+        return self._state["rejected"] > 0
 
     # One step of `fit`
 
@@ -140,17 +136,18 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
         refuse_half_precision(self.name, grads)
         refuse_inexact_nested_derivatives(grads)
         loss = seen_loss(self)
+        self.runs_as_traced = self._is_short(loss)
         with not_recorded():
-            state = {
-                name: tf.convert_to_tensor(variable)
-                for name, variable in self._state.items()
-            }
+            state = self._state.read()
             gradients = in_order(self, grads, variables)
             evaluation = self._evaluation(loss, gradients, state)
             weights, state = self._run(state, evaluation)
             assign_on_replicas(
-                [*self._trainable_variables, *self._state.values()],
-                [*self._flattening.unflatten(weights), *state.values()],
+                [*self._trainable_variables, *self._state.variables],
+                [
+                    *self._flattening.unflatten(weights),
+                    *self._state.values(state),
+                ],
             )
         self._iterations.assign_add(1)
         self._raise_in_step()
@@ -172,6 +169,10 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
             tf.constant([gradient is not None for gradient in gradients]),
             curvature,
         )
+
+    def _is_short(self, loss):
+        """Whether a step is as short as it was traced."""
+        return False
 
     def _curvature(self, gradients):
         """What a method needs besides loss and gradient."""
@@ -212,7 +213,7 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
             return
         # Read after it was assigned, so that whoever sees TensorFlow's error
         # finds the reason in the solver.
-        status = tf.convert_to_tensor(self._status)
+        status = self._status
         errors = [reason for reason in StopReason if reason.is_error]
         codes = tf.constant([reason.code for reason in errors], status.dtype)
         fine = tf.unstack(status != codes)
@@ -221,7 +222,9 @@ class ReverseCommunication(Method, SeesLoss, SavesVariableNames, BetweenSteps):
             # TensorFlow's error begins with the name of the operation, and
             # has the sentence at its end, behind a long list of lines.
             name = re.sub("[^A-Za-z0-9]+", "_", sentence.partition(". ")[0])
-            tf.debugging.Assert(is_fine, [sentence], name=name.strip("_"))
+            tf.raw_ops.Assert(
+                condition=is_fine, data=[sentence], name=name.strip("_")
+            )
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

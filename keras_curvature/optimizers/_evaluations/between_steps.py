@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from keras_curvature._typing import Variables
-from keras_curvature.autodiff.variables import set_to_zero
 from keras_curvature.optimizers._evaluations.outcomes import REWRITES
 from keras_curvature.optimizers._evaluations.state import (
     RENEW,
@@ -21,7 +20,7 @@ class BetweenSteps(Solver):
     """The part of `ReverseCommunication` that its model and user call.
 
     Between two steps the model has the weights of the next trial. Reads and
-    writes `self._state`, the variables of the run.
+    writes `self._state`, the `RunState`.
     """
 
     def raise_on_error(self) -> None:
@@ -29,7 +28,7 @@ class BetweenSteps(Solver):
             super().raise_on_error()
         except SolverError as error:
             # Told once: a further step begins a new run.
-            self._state["resumed"].assign(1)
+            self._state.update(resumed=1)
             if error.reason is not StopReason.WEIGHTS_REWRITTEN:
                 raise
             counts = keras.ops.convert_to_numpy(self._state["rewritten"])
@@ -47,20 +46,20 @@ class BetweenSteps(Solver):
 
     def reset(self) -> None:
         if self.built:
-            set_to_zero(self._state.values())
+            self._state.reset()
             self._reported = (0, 0)
 
     def announce_new_data(self) -> None:
         if not self._has_begun():
             return
         self._put(self._state["point"])
-        for name, value in {"phase": RENEW, "status": RUNNING}.items():
-            self._state[name].assign(value)
+        # What the model has now is no choice of the user's.
+        self._state.update(phase=RENEW, status=RUNNING, resumed=0)
         if self.gradient_accumulation_steps:
             names = ("batches", "accumulated_loss", "accumulated_gradient")
-            set_to_zero(self._state[name] for name in names)
-        # What the model has now is no choice of the user's.
-        self._state["resumed"].assign(0)
+            self._state.update(
+                **{name: tf.zeros_like(self._state[name]) for name in names}
+            )
 
     def restore_accepted_point(self) -> None:
         """Gives the model the best point that was accepted.
@@ -79,17 +78,13 @@ class BetweenSteps(Solver):
         next step sees whether the loss is still the same.
         """
         if self._has_begun() and not number(self._state["resumed"]):
-            state = {
-                name: tf.convert_to_tensor(self._state[name])
-                for name in ("phase", "status", "trial", "point")
-            }
-            self._put(next_weights(state))
+            self._put(next_weights(self._state.read()))
 
     def _has_begun(self):
         return self.built and number(self._state["phase"]) != START
 
     def _put(self, vector):
-        parts = self._flattening.unflatten(tf.convert_to_tensor(vector))
+        parts = self._flattening.unflatten(vector)
         for variable, part in zip(
             self._trainable_variables, parts, strict=True
         ):
@@ -98,7 +93,7 @@ class BetweenSteps(Solver):
     def finalize_variable_values(self, var_list: Variables) -> None:
         if not self.built:
             return
-        self._state["resumed"].assign(1)
+        self._state.update(resumed=1)
         super().finalize_variable_values(var_list)
         self._warn_of_evaluations()
 

@@ -59,7 +59,7 @@ def dot(a, b):
 
 def norm(vector):
     """‖v‖ as a float64 scalar."""
-    return tf.norm(tf.cast(vector, tf.float64))
+    return tf.sqrt(dot(vector, vector))
 
 
 def is_finite(evaluation):
@@ -69,10 +69,11 @@ def is_finite(evaluation):
     )
 
 
-def is_same(state, evaluation):
+def is_same(state, evaluation, size):
     """Whether finite loss and gradient at the accepted point are as before.
 
-    Data in another order differ by rounding; other data differ in both.
+    Data in another order differ by rounding; other data differ in both. `size`
+    is that of the new gradient.
     """
     tolerance = tf.sqrt(epsilon(state))
     old, new = state["loss"], evaluation.loss
@@ -80,7 +81,7 @@ def is_same(state, evaluation):
         state["initial_loss"]
     )
     is_same_loss = change <= tolerance * tf.maximum(tf.abs(old), tf.abs(new))
-    size = tf.maximum(largest(state["gradient"]), largest(evaluation.gradient))
+    size = tf.maximum(state["gradient_size"], size)
     turn = largest(evaluation.gradient - state["gradient"])
     return is_same_loss | (turn <= tolerance * size)
 
@@ -88,7 +89,7 @@ def is_same(state, evaluation):
 def smallest_before(state):
     """Size of the smallest gradient since the loss last showed a step."""
     smallest = state["smallest_gradient"]
-    return tf.where(smallest > 0, smallest, largest(state["gradient"]))
+    return tf.where(smallest > 0, smallest, state["gradient_size"])
 
 
 def is_record(state, gradient):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_curvature.linalg.dot import dot
+from keras_curvature.linalg.dot import dot, first, norm, outer
 from keras_curvature.optimizers._common.trust_region import radii_of_path
 
 # How many steps are kept from one path, for radii that are quarters of
@@ -21,25 +21,21 @@ def shortened(state):
         state: Dict with the `path_…` keys; the first step was tried.
     """
     lengths = state["path_lengths"]
-    is_shorter = lengths <= lengths[0] / 2
+    is_shorter = lengths <= first(lengths) / 2
     is_kept = tf.reduce_any(is_shorter)
     index = tf.argmax(tf.cast(is_shorter, tf.int32))
 
-    def first(name, power):
-        values = state[name]
-        factor = tf.constant(0.25**power, values.dtype)
-        chosen = tf.where(
-            is_kept, tf.gather(values, index), factor * tf.gather(values, 0)
-        )
-        is_first = np.arange(KEPT) == 0
-        is_first = is_first.reshape([KEPT] + [1] * (values.shape.rank - 1))
-        return tf.where(is_first, chosen, values)
+    def replaced(rows, factors):
+        quarter = tf.constant(factors, rows.dtype) * first(rows)
+        chosen = tf.where(is_kept, tf.gather(rows, index), quarter)
+        return tf.where(np.arange(KEPT)[:, np.newaxis] == 0, chosen, rows)
 
+    names = ("path_slopes", "path_curvatures", "path_lengths")
+    numbers = tf.stack([state[name] for name in names], axis=1)
+    numbers = tf.unstack(replaced(numbers, [1 / 4, 1 / 16, 1 / 4]), axis=1)
     return {
-        "path_steps": first("path_steps", 1),
-        "path_slopes": first("path_slopes", 1),
-        "path_curvatures": first("path_curvatures", 2),
-        "path_lengths": first("path_lengths", 1),
+        "path_steps": replaced(state["path_steps"], 1 / 4),
+        **dict(zip(names, numbers, strict=True)),
     }
 
 
@@ -53,7 +49,7 @@ def probe(gradient):
 def away_from_saddle(found, gradient, radius):
     """Steps along a direction of negative curvature; none without one."""
     direction = found.direction
-    length = tf.norm(direction)
+    length = norm(direction)
     slope = dot(gradient, direction)
     # Downhill, or either way where there is no slope.
     sign = tf.where(slope > 0, -tf.ones_like(slope), tf.ones_like(slope))
@@ -64,8 +60,8 @@ def away_from_saddle(found, gradient, radius):
     )
     parts = radii_of_path(radius, KEPT)
     return found._replace(
-        steps=parts[:, tf.newaxis] * scale * direction,
+        steps=outer(parts * scale, direction),
         slopes=parts * scale * slope,
-        curvatures=(parts * scale) ** 2 * found.direction_curvature,
+        curvatures=tf.square(parts * scale) * found.direction_curvature,
         lengths=parts,
     )

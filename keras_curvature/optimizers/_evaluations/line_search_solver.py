@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_curvature.autodiff.dense_layers import is_of_dense_layers
 from keras_curvature.optimizers._common.rounding import reduction_of
 from keras_curvature.optimizers._evaluations import line_search
 from keras_curvature.optimizers._evaluations.base import ReverseCommunication
@@ -11,7 +12,6 @@ from keras_curvature.optimizers._evaluations.evaluation import (
     Evaluation,
     dot,
     is_record,
-    largest,
     may_stall,
     norm,
     rounding_error,
@@ -42,6 +42,9 @@ class LineSearchSolver(ReverseCommunication):
         return shapes_of_line_search(size, dtype) | self.quasi_newton.shapes(
             size, dtype
         )
+
+    def _is_short(self, loss):
+        return is_of_dense_layers(loss)
 
     def judge(
         self, state: dict[str, Any], evaluation: Evaluation
@@ -160,7 +163,7 @@ class LineSearchSolver(ReverseCommunication):
         search = line_search.start(
             state["loss"], slope, self._first_step(state, slope)
         )
-        is_converged = largest(gradient) <= self.gradient_tolerance
+        is_converged = state["gradient_size"] <= self.gradient_tolerance
         status = where(
             is_converged & (state["status"] == RUNNING),
             StopReason.GRADIENT_TOLERANCE.code,

@@ -8,6 +8,7 @@ from keras_curvature.autodiff.tensorflow_private import in_xla_context
 from keras_curvature.optimizers._evaluations.evaluation import (
     is_finite,
     is_same,
+    largest,
     where,
 )
 from keras_curvature.optimizers._evaluations.state import (
@@ -33,6 +34,8 @@ class Facts(NamedTuple):
     """What an evaluation tells before it is known what it was for."""
 
     is_finite: tf.Tensor
+    # Largest entry of the gradient.
+    size: tf.Tensor
     # Loss and gradient are those of the accepted point.
     is_same: tf.Tensor
     is_at_point: tf.Tensor
@@ -47,7 +50,8 @@ class Facts(NamedTuple):
 def facts(state, evaluation):
     """The `Facts` of an evaluation."""
     finite = is_finite(evaluation)
-    same = finite & is_same(state, evaluation)
+    size = largest(evaluation.gradient)
+    same = finite & is_same(state, evaluation, size)
     is_at_point = tf.reduce_all(evaluation.weights == state["point"])
     status = state["status"]
     has_failed = tf.reduce_any(status == tf.constant(_ERRORS, "int64"))
@@ -68,6 +72,7 @@ def facts(state, evaluation):
         is_new_run |= has_failed
     return Facts(
         finite,
+        size,
         same,
         is_at_point,
         status != RUNNING,
@@ -110,6 +115,7 @@ def started(method, state, evaluation, seen):
             "point": evaluation.weights,
             "loss": evaluation.loss,
             "gradient": evaluation.gradient,
+            "gradient_size": seen.size,
             "trial": evaluation.weights,
         }
     )
@@ -128,6 +134,7 @@ def renewed(state, evaluation, seen):
         ),
         "loss": evaluation.loss,
         "gradient": evaluation.gradient,
+        "gradient_size": seen.size,
         "smallest_gradient": tf.zeros_like(state["smallest_gradient"]),
         "stalled_steps": tf.zeros_like(state["stalled_steps"]),
     }

@@ -140,4 +140,5 @@ def accept(state, weights, loss, gradient, loss_tolerance, is_noise):
         "point": weights,
         "loss": loss,
         "gradient": gradient,
+        "gradient_size": size,
     }

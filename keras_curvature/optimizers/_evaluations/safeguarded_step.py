@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_curvature.optimizers._common.selecting import select_each
+
 # The part of the way from a trial to the other end of the interval that a
 # step may go, and the part to which an interval has to shrink in two
 # evaluations.
@@ -68,11 +70,9 @@ def safeguarded_step(interval, case, smallest, largest):
     low, high, trial, bracketed = interval
     is_beyond = trial.step > low.step
     bound = tf.where(is_beyond, largest, smallest)
-    cubic, cubic_to_high = _cubic_minimizers((low, trial), (trial, high))
-    secant = _secant_minimizer(low, trial)
+    cubic, cubic_to_high, quadratic, secant = _minimizers(low, trial, high)
     cubic_is_further = _is_further(cubic, secant, trial)
     # Case 1: the minimum lies between, close to the lower end.
-    quadratic = _quadratic_minimizer(low, trial)
     first = tf.where(
         _is_further(quadratic, cubic, low), cubic, (cubic + quadratic) / 2
     )
@@ -128,17 +128,36 @@ def _is_further(step, other, point):
     return tf.abs(step - point.step) > tf.abs(other - point.step)
 
 
-def _cubic_minimizers(*pairs):
-    """The cubic minimizers of several pairs of points."""
-    a, b = (
-        Point(*(tf.stack(values) for values in zip(*ends, strict=True)))
-        for ends in zip(*pairs, strict=True)
+def _minimizers(low, trial, high):
+    """Minimizers of four curves: two cubics, a quadratic, and by the secant.
+
+    The cubics have values and slopes of low end and trial, and of trial and
+    high end; the quadratic has both values and the slope of the low end, the
+    secant has both slopes, of low end and trial.
+    """
+    chord = tf.math.divide_no_nan(trial.loss - low.loss, trial.step - low.step)
+    ends = Point(*(tf.stack(values) for values in zip(low, trial, strict=True)))
+    others = Point(
+        *(tf.stack(values) for values in zip(trial, high, strict=True))
     )
-    return tf.unstack(_cubic_minimizer(a, b))
+    top, bottom = _cubic_ratio(ends, others)
+    turn = trial.slope - low.slope
+    ratios = _ratio(
+        tf.stack([*tf.unstack(top), low.slope / 2, trial.slope]),
+        tf.stack([*tf.unstack(bottom), low.slope - chord, turn]),
+    )
+    cubic, cubic_to_high, quadratic, secant = tf.unstack(ratios)
+    way = trial.step - low.step
+    return (
+        low.step + cubic * way,
+        trial.step + cubic_to_high * (high.step - trial.step),
+        low.step + quadratic * way,
+        trial.step - secant * way,
+    )
 
 
-def _cubic_minimizer(a, b):
-    """Minimizer of the cubic with the values and slopes of both points."""
+def _cubic_ratio(a, b):
+    """Where on the way from a to b the cubic has its minimum, as a ratio."""
     fall = tf.math.divide_no_nan(3 * (a.loss - b.loss), b.step - a.step)
     theta = fall + a.slope + b.slope
     scale = tf.maximum(
@@ -147,23 +166,10 @@ def _cubic_minimizer(a, b):
     theta_part, a_part, b_part = (
         tf.math.divide_no_nan(t, scale) for t in (theta, a.slope, b.slope)
     )
-    radicand = theta_part**2 - a_part * b_part
+    radicand = tf.square(theta_part) - a_part * b_part
     gamma = scale * tf.sqrt(tf.maximum(radicand, 0.0))
     gamma = tf.where(b.step < a.step, -gamma, gamma)
-    ratio = _ratio(gamma - a.slope + theta, 2 * gamma - a.slope + b.slope)
-    return a.step + ratio * (b.step - a.step)
-
-
-def _quadratic_minimizer(a, b):
-    """Minimizer of the parabola with both values and the first slope."""
-    chord = tf.math.divide_no_nan(b.loss - a.loss, b.step - a.step)
-    part = _ratio(a.slope, a.slope - chord) / 2
-    return a.step + part * (b.step - a.step)
-
-
-def _secant_minimizer(a, b):
-    """Minimizer of the parabola with both slopes."""
-    return b.step + _ratio(b.slope, b.slope - a.slope) * (a.step - b.step)
+    return gamma - a.slope + theta, 2 * gamma - a.slope + b.slope
 
 
 def tilted(interval, slope):
@@ -178,6 +184,7 @@ def tilted(interval, slope):
 
 
 def select(condition, chosen, other):
-    return tf.nest.map_structure(
-        lambda a, b: a if a is b else tf.where(condition, a, b), chosen, other
+    selected = select_each(
+        condition, tf.nest.flatten(chosen), tf.nest.flatten(other)
     )
+    return tf.nest.pack_sequence_as(chosen, selected)

@@ -1,6 +1,6 @@
 """The state of a run: what each of its tensors holds.
 
-The state is a dict of tensors, one for each variable of the optimizer. Here
+The state is a dict of tensors, kept in a `RunState` between steps. Here
 stand the names of all of them, with the shape and the dtype; what a
 quasi-Newton direction remembers stands with the direction. `reset()` makes all
 of them 0, and the next evaluation begins a run. A new run makes scalars 0; of
@@ -9,6 +9,7 @@ vectors it sets those of the run, and has its method forget its own.
 
 import tensorflow as tf
 
+from keras_curvature.optimizers._common.selecting import select_each
 from keras_curvature.optimizers._evaluations import line_search
 from keras_curvature.optimizers.stop_reason import RUNNING
 
@@ -53,6 +54,8 @@ def shapes_of_run(size, dtype, variables):
         "point": ((size,), dtype),
         "loss": ((), "float64"),
         "gradient": ((size,), dtype),
+        # Its largest absolute entry.
+        "gradient_size": ((), "float64"),
         # Of the accepted steps since the loss last showed one: the smallest
         # largest entry of a gradient, and how many since then.
         "smallest_gradient": ((), "float64"),
@@ -123,12 +126,11 @@ def select(condition, yes, no, common=None):
             is taken from `no`. Defaults to `no`.
     """
     common = no if common is None else common
-    return {
-        name: no[name]
-        if tensor is common[name]
-        else tf.where(condition, tensor, no[name])
-        for name, tensor in yes.items()
-    }
+    changed = [n for n, tensor in yes.items() if tensor is not common[n]]
+    selected = select_each(
+        condition, [yes[n] for n in changed], [no[n] for n in changed]
+    )
+    return {**no, **dict(zip(changed, selected, strict=True))}
 
 
 def changed_where(condition, state, change):

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_curvature.linalg.dot import first
 from keras_curvature.optimizers._common.rounding import reduction_of
 from keras_curvature.optimizers._common.trust_region import (
     NEWTON,
@@ -19,7 +20,6 @@ from keras_curvature.optimizers._evaluations.evaluation import (
     epsilon,
     is_finite,
     is_record,
-    largest,
     may_stall,
     norm,
     rounding_error,
@@ -52,7 +52,7 @@ class TrustRegionSolver(ReverseCommunication):
         self, state: dict[str, Any], evaluation: Evaluation
     ) -> dict[str, Any]:
         """After a trial: accept it, or shorten it along the kept path."""
-        length, radius = state["path_lengths"][0], state["trust_radius"]
+        length, radius = first(state["path_lengths"]), state["trust_radius"]
         ratio, reduction = _gain(state, evaluation)
         is_bounded = is_at_boundary(length, radius)
         # Of noise a step has to make the gradient smaller, to lead on to longer
@@ -67,7 +67,7 @@ class TrustRegionSolver(ReverseCommunication):
         )
         smallest = epsilon(state) * norm(state["point"])
         is_hopeless = reduction.is_hidden | (
-            norm(state["path_steps"][0]) <= smallest
+            norm(first(state["path_steps"])) <= smallest
         )
         state = state | {
             "trust_radius": updated_radius(
@@ -104,10 +104,10 @@ class TrustRegionSolver(ReverseCommunication):
             self._first_radius(state),
             state["trust_radius"],
         )
-        is_stationary = largest(gradient) <= self.gradient_tolerance
+        is_stationary = state["gradient_size"] <= self.gradient_tolerance
         fall = tf.math.divide_no_nan(gradient_norm, initial)
         found = self._path(state, evaluation, radius, fall, is_stationary)
-        predicted = -(found.slopes[0] + found.curvatures[0] / 2)
+        predicted = -(first(found.slopes) + first(found.curvatures) / 2)
         is_converged = is_stationary & (
             tf.cast(predicted, tf.float64) <= rounding_error(state)
         )
@@ -135,7 +135,7 @@ class TrustRegionSolver(ReverseCommunication):
         return first_radius(self.initial_trust_radius, start)
 
     def _trial(self, state):
-        return self._rounded(state["point"] + state["path_steps"][0])
+        return self._rounded(state["point"] + first(state["path_steps"]))
 
     def _progress(self):
         names = ("trust_radius", "cg_iterations", "hessian_products")
@@ -147,7 +147,7 @@ class TrustRegionSolver(ReverseCommunication):
 def _gain(state, evaluation):
     """The gain ratio of a trial, and its `Reduction`."""
     predicted = tf.cast(
-        -(state["path_slopes"][0] + state["path_curvatures"][0] / 2),
+        -(first(state["path_slopes"]) + first(state["path_curvatures"]) / 2),
         tf.float64,
     )
     step = evaluation.weights - state["point"]

@@ -17,6 +17,7 @@ from keras_curvature.optimizers._common.known_variables import (
     SavesVariableNames,
     check_all_known,
 )
+from keras_curvature.optimizers._common.run_state import RunState
 from keras_curvature.optimizers._common.trust_region import first_radius
 from keras_curvature.optimizers._least_squares.objective import Objective
 from keras_curvature.optimizers._least_squares.penalties import l2_penalty
@@ -30,7 +31,6 @@ from keras_curvature.optimizers._least_squares.run import (
     carried_on,
     shapes,
 )
-from keras_curvature.optimizers._least_squares.state import RunState
 from keras_curvature.optimizers._least_squares.trials import try_steps
 from keras_curvature.optimizers.solver import Solver, SolverError, number
 from keras_curvature.optimizers.stop_reason import StopReason
@@ -91,7 +91,10 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
         entries = {**shapes(size), **self._method_shapes(size)}
-        self._state = RunState(self, entries, dtype)
+        self._state = RunState(
+            self,
+            {name: (s, kind or dtype) for name, (s, kind) in entries.items()},
+        )
 
     def _method_shapes(self, size):
         """Shape, and dtype or None for that of the weights, of own state."""

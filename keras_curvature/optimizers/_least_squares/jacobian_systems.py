@@ -95,7 +95,8 @@ def _no_equations(weights, dtype):
     """
     size = weights.shape[0]
     # 1 for NaN, of which no step is taken.
-    zero = tf.cast(weights[0] != weights[0], dtype)
+    largest = tf.reduce_max(weights)
+    zero = tf.cast(largest != largest, dtype)
     return NormalEquations(tf.fill((size, size), zero), tf.fill((size,), zero))
 
 
@@ -120,7 +121,7 @@ def _summed(objective, variables, empty, slice_size):
             objective, variables, inputs, outputs, form
         )
         # In one go: to append r to a large A would copy it.
-        rows = _joined([*columns, form.residuals[..., tf.newaxis]])
+        rows = _joined([*columns, tf.expand_dims(form.residuals, -1)])
         rows = tf.cast(rows, system.gradient.dtype)
         return system.with_rows(rows), is_mixed | is_mixed_here
 
