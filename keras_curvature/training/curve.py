@@ -97,7 +97,7 @@ class Curve(Model):
         self._weight_of = {
             name: self.add_weight(
                 shape=(),
-                initializer=keras.initializers.Constant(value),
+                initializer=_first_value(value),
                 constraint=boxes.get(name),
                 name=name,
             )
@@ -124,8 +124,10 @@ class Curve(Model):
 
     def call(self, x: Array) -> tf.Tensor:
         x = columns(x, self.compute_dtype)
+        # Not by keras.ops, which leaves a variable what it is: NumPy's numbers
+        # on the left of one, as in np.sqrt(2) * width, would ask for its value.
         values = {
-            name: ops.convert_to_tensor(weight)
+            name: tf.convert_to_tensor(weight)
             for name, weight in self._weight_of.items()
         }
         try:
@@ -150,3 +152,8 @@ class Curve(Model):
         """The model of a configuration, at its first values."""
         function = keras.saving.deserialize_keras_object(config["function"])
         return super().from_config({**config, "function": function})
+
+
+def _first_value(value):
+    """An initializer; that of Keras rounds a number to float32 on its way."""
+    return lambda shape, dtype=None: tf.constant(value, dtype, shape)
