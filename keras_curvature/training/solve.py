@@ -13,6 +13,7 @@ from keras_curvature._checks import (
 )
 from keras_curvature._typing import Data, Structure
 from keras_curvature.optimizers.solver import Solver
+from keras_curvature.training._lost_digits import warn_of_lost_digits
 from keras_curvature.training._resampling import Resampling
 from keras_curvature.training._solve_run import SolveRun
 from keras_curvature.training._whole_batch import whole_batch
@@ -108,6 +109,12 @@ def solve(
             the data are empty or differ in length, or the model is trained on
             several replicas, which share batches among them: use `fit`.
 
+    Warns:
+        UserWarning: if `x` or `y` are arrays in float64 that the float type of
+            Keras, float32 by default, cannot hold: where it rounds them by
+            more than 3e-5 of their standard deviation, as numbers between
+            6.00e9 and 6.01e9, or where squares of `y` leave its range.
+
     Examples:
 
     ```python
@@ -190,6 +197,7 @@ def solve(
     )
     verbose = checked_choice("verbose", verbose, ("auto", 0, 1, 2))
     data = whole_batch(x, y, sample_weight)
+    warn_of_lost_digits(x, y)
     _refuse_missing_targets(model, data[1])
     if validation_data is not None:
         if not isinstance(validation_data, (tuple, list)):
