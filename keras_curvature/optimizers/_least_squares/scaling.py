@@ -3,15 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-# A curve fit has at most so many weights. It may start far away, in another
-# valley or orders of magnitude off; networks start near random minima.
-FEW_WEIGHTS = 16
 # Decay of the running maximum of column norms per step. 1 (Moré) measures steps
 # by a start that may be of other orders of magnitude, which is to creep once
 # norms fall; 0 lets the scale of a vanishing column collapse, and its weight
 # evaporate. A factor of ten takes 22 steps, in networks, where columns come and
 # go, 230.
-_MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
+_MEMORY_OF_FITS, _MEMORY = 0.9, 0.99
 # How far a step may take one weight of a fit by itself, in terms of the largest
 # value that it has had. A weight that makes no difference yet, beside residuals
 # larger by orders of magnitude, has a short column and would be thrown to where
@@ -30,10 +27,9 @@ _KERNELS_OF_DEEP = 3
 _LONG = 1 / 3
 
 
-def recent_norms(before, column_norms):
+def recent_norms(before, column_norms, is_fit):
     """max(0.9·before, ‖A_j‖), tensor of shape `(n,)`; 0.99 in networks."""
-    is_small = before.shape[0] <= FEW_WEIGHTS
-    memory = _MEMORY_OF_FEW if is_small else _MEMORY
+    memory = _MEMORY_OF_FITS if is_fit else _MEMORY
     memory = tf.constant(memory, before.dtype)
     return tf.maximum(memory * before, tf.cast(column_norms, before.dtype))
 

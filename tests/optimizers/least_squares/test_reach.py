@@ -37,14 +37,22 @@ def test_weight_without_influence_at_first_is_found(float64):
     np.testing.assert_allclose(found, CELL, rtol=1e-8)
 
 
-@pytest.mark.parametrize("influence", [1e-6, 1e-9])
-def test_no_step_moves_a_weight_by_more_than_twice_its_size(influence, float64):
+@pytest.mark.parametrize(
+    "count, influence", [(2, 1e-6), (2, 1e-9), (40, 1e-6)], ids=str
+)
+def test_no_step_moves_a_weight_by_more_than_twice_its_size(
+    count, influence, float64
+):
     # Free, the second weight would move to 1e6 and 1e9 in the end.
     def lines(b):
-        return tf.stack([b[0], influence * b[1]])
+        return b * np.array([1.0, influence] + [1.0] * (count - 2))
 
     found = fitted(
-        lines, [1.0, 1.0], np.array([1e3, 1.0]), 1, geodesic_acceleration=False
+        lines,
+        [1.0] * count,
+        np.array([1e3] + [1.0] * (count - 1)),
+        1,
+        geodesic_acceleration=False,
     )
     # The length of a step is within a tenth of the radius.
     assert abs(found[1] - 1) <= 2 * 1.1
