@@ -107,7 +107,8 @@ class LevenbergMarquardt(LeastSquaresSolver):
             start whose columns were longer by orders of magnitude, where
             Moré's maximum over all steps creeps. In a fit D_j is at least the
             trust radius over twice the largest |w_j| of the run, so that no
-            step moves a weight by more. `"blended"`:
+            step moves a weight by more, unless it makes less than 1e-9 of
+            the outputs, as one that was meant as 0. `"blended"`:
             √(n² + e²·mean n²), with e ≤ 1 three times the largest recent
             ‖D·d‖/‖D·w‖: nearly one scale for all while steps are long, each
             its own as they become short. Deep networks leave the plateau of
@@ -275,7 +276,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
         if kind == "marquardt" and objective.is_fit:
             largest = largest_values(state["largest_weights"], weights)
             radius = self._radius(state, norm(scaling * weights))
-            scaling = within_reach(scaling, radius, largest)
+            outputs = objective.form.push(objective.outputs)
+            parts = norms * largest / norm(tf.reshape(outputs, (-1,)))
+            scaling = within_reach(scaling, radius, largest, parts)
             kept["largest_weights"] = largest
         return scaling, kept
 

@@ -17,6 +17,9 @@ _MEMORY_OF_FITS, _MEMORY = 0.9, 0.99
 # limit, and 11 with it; up to a factor of two off 9, and 4 (the same rules in
 # NumPy).
 _REACH = 2.0
+# A weight by which less than this part of the outputs is made was meant as 0,
+# and has no size to go by: from 1e-12 it would take 25 steps to 1.
+_LEAST_PART = 1e-9
 # The power of the column norms that is the scale of each weight.
 _POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
 CHOICES = ("auto", "blended", *_POWERS)
@@ -114,17 +117,18 @@ def largest_values(before, weights):
     return tf.maximum(before, tf.abs(weights))
 
 
-def within_reach(scaling, radius, largest):
+def within_reach(scaling, radius, largest, parts):
     """D with D_j ≥ Δ/(2·m_j): no step within Δ moves w_j by more than 2·m_j.
 
-    A weight that has been 0 throughout has no size to go by: its D_j stays.
+    Where w_j makes hardly any part of the outputs D_j stays.
 
     Args:
         scaling: The diagonal of D, tensor of shape `(n,)`.
         radius: Scalar tensor, the trust radius Δ.
         largest: m, tensor of shape `(n,)`.
+        parts: ‖A_j‖·m_j over the norm of the outputs, of the same shape.
     """
     reach = tf.constant(_REACH, scaling.dtype) * largest
-    is_known = reach > radius / scaling.dtype.max
+    is_known = (parts > _LEAST_PART) & (reach > radius / scaling.dtype.max)
     least = radius / tf.where(is_known, reach, tf.ones_like(reach))
     return tf.where(is_known, tf.maximum(scaling, least), scaling)
