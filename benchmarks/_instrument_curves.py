@@ -122,3 +122,71 @@ def three_peaks(x, b):
 def cavity(x, b):
     detuning = 2 * b[3] * (x - b[2]) / b[2]
     return b[0] * (1 - b[1] / (1 + detuning**2))
+
+
+def peaks(count):
+    """Gaussian peaks on a falling background, 3·count + 3 parameters."""
+
+    def curve(x, b):
+        total = b[-3] * exp(-x / b[-2]) + b[-1]
+        for i in range(0, 3 * count, 3):
+            total += gaussian(x, *b[i : i + 3])
+        return total
+
+    return curve
+
+
+def pseudo_voigts(count):
+    def curve(x, b):
+        total = b[-2] + b[-1] * x
+        for i in range(0, 4 * count, 4):
+            *peak, share = b[i : i + 4]
+            total += share * lorentzian(x, *peak)
+            total += (1 - share) * gaussian(x, *peak)
+        return total
+
+    return curve
+
+
+def of_set(index, values):
+    """The value of each point's set."""
+    return tf.gather(tf.stack(values), tf.cast(index, "int32"))
+
+
+def muon_detectors(count):
+    """Counts, background and phase of each detector; the rest is shared."""
+
+    def curve(x, b):
+        time, index = x[0], x[1]
+        life, asymmetry, rate, frequency = b[3 * count :]
+        n, background, phase = (
+            of_set(index, b[i : 3 * count : 3]) for i in range(3)
+        )
+        swing = exp(-rate * time) * cos(frequency * time + phase)
+        return n * exp(-time / life) * (1 + asymmetry * swing) + background
+
+    return curve
+
+
+def shared_decays(count):
+    """Two heights and a background of each set, two lives of all."""
+
+    def curve(x, b):
+        time, index = x[0], x[1]
+        first, second, background = (
+            of_set(index, b[i : 3 * count : 3]) for i in range(3)
+        )
+        decays = first * exp(-time / b[-2]) + second * exp(-time / b[-1])
+        return decays + background
+
+    return curve
+
+
+def ringdown(count):
+    def curve(x, b):
+        return sum(
+            b[i] * exp(-x / b[i + 1]) * cos(b[i + 2] * x + b[i + 3])
+            for i in range(0, 4 * count, 4)
+        )
+
+    return curve

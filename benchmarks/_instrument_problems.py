@@ -28,6 +28,7 @@ from _instrument_curves import (
     two_decays,
     two_sites,
 )
+from _instrument_variants import LOSSES, PROBLEMS, with_outliers
 
 ROOM = np.linspace(0, 20, 300)
 TIMES = np.linspace(0.01, 10, 500)
@@ -232,10 +233,13 @@ _PROBLEMS = {
 }
 
 
+_ALL = _PROBLEMS | PROBLEMS
+
+
 def made(name, seed=0):
     """The problem's `(curve, x, y, sigma, start)`, drawn with a seed."""
-    curve, x, true, start, noise = _PROBLEMS[name]
-    random = np.random.default_rng([seed, list(_PROBLEMS).index(name)])
+    curve, x, true, start, noise = _ALL[name]
+    random = np.random.default_rng([seed, list(_ALL).index(name)])
     y = curve(tf.constant(x), tf.unstack(tf.constant(true, "float64"))).numpy()
     if noise is None:
         y = random.poisson(np.maximum(y, 0)).astype("float64")
@@ -243,7 +247,9 @@ def made(name, seed=0):
     else:
         sigma = noise(y) if callable(noise) else np.full_like(y, noise)
         y = y + sigma * random.normal(size=y.shape)
+    if name in LOSSES:
+        y = with_outliers(y, sigma, random)
     return curve, x, y, sigma, np.array(start, "float64")
 
 
-NAMES = tuple(_PROBLEMS)
+NAMES = tuple(_ALL)

@@ -2,9 +2,10 @@
 
 Fits of instrument data, in float64, without any argument, beside the best of
 SciPy's `least_squares` by `lm` and `trf`, with and without scaling, which has
-the same derivatives. A table: χ² per point of both, the steps, and the
-evaluations of SciPy's best. A fit is found where χ² is not above SciPy's by
-more than 1e-8 of it.
+the same derivatives; `trf` alone where there are outliers, and a loss for them,
+or bounds. A table: χ² per point of both, the steps, and the evaluations of
+SciPy's best. A fit is found where χ² is not above SciPy's by more than 1e-8 of
+it. With outliers χ² is twice the loss.
 """
 
 import argparse
@@ -17,20 +18,34 @@ import keras
 import numpy as np
 import tensorflow as tf
 from _instrument_problems import NAMES, made
+from _instrument_variants import LOSSES, SCALE, bounds
 from scipy.optimize import least_squares
 
 import keras_curvature
+from keras_curvature.constraints import Box
+from keras_curvature.losses import Arctan, Cauchy, SoftL1
 from keras_curvature.optimizers import LevenbergMarquardt
+
+# Ours, and SciPy's formula of twice the loss from z, the square of e/C.
+_ROBUST = {
+    "soft_l1": (SoftL1, lambda z: 2 * (np.sqrt(1 + z) - 1)),
+    "huber": (
+        keras.losses.Huber,
+        lambda z: np.where(z < 1, z, 2 * np.sqrt(z) - 1),
+    ),
+    "cauchy": (Cauchy, np.log1p),
+    "arctan": (Arctan, np.arctan),
+}
 
 
 class Curve(keras_curvature.Model):
     """The curve in units of σ, at the places that are asked for."""
 
-    def __init__(self, curve, x, sigma, start):
+    def __init__(self, curve, x, sigma, start, box):
         super().__init__()
         self.curve, self.count = curve, len(start)
         self.x, self.sigma = tf.constant(x), tf.constant(sigma)
-        self.b = self.add_weight(shape=(self.count,), name="b")
+        self.b = self.add_weight(shape=(self.count,), constraint=box, name="b")
         self.b.assign(start)
 
     def values(self, b):
@@ -40,7 +55,15 @@ class Curve(keras_curvature.Model):
         return tf.gather(self.values(tf.convert_to_tensor(self.b)), index)
 
 
-def scipys_best(model, y, start):
+def chi_squared(residuals, loss):
+    """For each point; of outliers what the loss leaves of them."""
+    squares = residuals**2
+    if loss is not None:
+        squares = SCALE**2 * _ROBUST[loss][1](squares / SCALE**2)
+    return float(np.mean(squares))
+
+
+def scipys_best(model, y, start, loss, limits):
     """`(χ² per point, method, evaluations)` of the best of four runs."""
 
     @tf.function
@@ -53,8 +76,12 @@ def scipys_best(model, y, start):
     def both(b):
         return [part.numpy() for part in values_and_jacobian(tf.constant(b))]
 
-    runs = []
-    for method, scale in itertools.product(("lm", "trf"), (1.0, "jac")):
+    runs, methods, options = [], ("lm", "trf"), {}
+    if loss is not None:
+        methods, options = ("trf",), {"loss": loss, "f_scale": SCALE}
+    if np.isfinite(limits).any():
+        methods, options["bounds"] = ("trf",), limits
+    for method, scale in itertools.product(methods, (1.0, "jac")):
         try:
             found = least_squares(
                 lambda b: both(b)[0] - y,
@@ -63,11 +90,13 @@ def scipys_best(model, y, start):
                 method=method,
                 x_scale=scale,
                 max_nfev=2000,
+                **options,
                 **dict.fromkeys(("ftol", "xtol", "gtol"), 1e-14),
             )
         except ValueError:  # Not finite on the way.
             continue
-        runs.append((2 * found.cost / len(y), f"{method} {scale}", found.nfev))
+        chi = chi_squared(both(found.x)[0] - y, loss)
+        runs.append((chi, f"{method} {scale}", found.nfev))
     return min(runs)
 
 
@@ -83,19 +112,28 @@ def main():
     count = 0
     for name in options.problems:
         curve, x, y, sigma, start = made(name, options.seed)
-        model = Curve(curve, x, sigma, start)
-        best, method, evaluations = scipys_best(model, y / sigma, start)
-        model.compile(LevenbergMarquardt(), "mse")
-        index = np.arange(len(x))
+        loss, limits = LOSSES.get(name), bounds(name, len(start))
+        box = Box(*limits) if np.isfinite(limits).any() else None
+        model = Curve(curve, x, sigma, start, box)
+        best, method, evaluations = scipys_best(
+            model, y / sigma, start, loss, limits
+        )
+        ours = "mse" if loss is None else _ROBUST[loss][0](SCALE)
+        model.compile(LevenbergMarquardt(), ours)
+        index = np.arange(len(y))
         result = keras_curvature.solve(
-            model, index, y / sigma, max_steps=options.steps, verbose=0
+            model,
+            index,
+            (y / sigma)[:, None],
+            max_steps=options.steps,
+            verbose=0,
         )
         residuals = model.values(model.b.value).numpy() - y / sigma
-        loss = float(np.mean(residuals**2))
-        is_found = loss <= best * (1 + 1e-8)
+        chi = chi_squared(residuals, loss)
+        is_found = chi <= best * (1 + 1e-8)
         count += is_found
         print(
-            f"{name:24} {loss:12.8f} {result.steps:5d} {best:12.8f} "
+            f"{name:24} {chi:12.8f} {result.steps:5d} {best:12.8f} "
             f"{evaluations:5d} ({method}){'' if is_found else '  missed'}",
             flush=True,
         )

@@ -133,7 +133,7 @@ class GaussNewton(LeastSquaresSolver):
             "max_cg_iterations", max_cg_iterations, minimum=1
         )
 
-    def _method_shapes(self, size):
+    def _method_shapes(self, variables, size):
         return {
             "first_gradient_norm": ((), None),
             "cg_iterations": ((), "int32"),

@@ -13,6 +13,7 @@ from keras_curvature.optimizers._least_squares.bounded_steps import (
 )
 from keras_curvature.optimizers._least_squares.bounds import bounds_of
 from keras_curvature.optimizers._least_squares.damped_steps import DampedSteps
+from keras_curvature.optimizers._least_squares.fits import is_fit
 from keras_curvature.optimizers._least_squares.geodesic import (
     checked_acceleration,
     geodesic_acceleration,
@@ -25,7 +26,6 @@ from keras_curvature.optimizers._least_squares.jacobian_systems import (
 from keras_curvature.optimizers._least_squares.proposals import Proposals
 from keras_curvature.optimizers._least_squares.scaling import (
     CHOICES,
-    FEW_WEIGHTS,
     kind_of,
     largest_values,
     recent_norms,
@@ -67,6 +67,10 @@ class LevenbergMarquardt(LeastSquaresSolver):
     other than squares are those of their Gauss–Newton form (`AᵀA = JᵀH_L J`,
     `Aᵀr = ∇L`).
 
+    A model of up to 16 weights counts as a fit, and one below 256 whose weights
+    are numbers and vectors, as those of a `keras_curvature.Curve`; a model with
+    matrices counts as a network. Some rules below depend on it.
+
     Weights with a `keras_curvature.constraints.Box` or
     `keras.constraints.NonNeg` stay within these bounds, from the first step on:
     steps are projected, and at a bound that −∇L would cross a weight is held.
@@ -77,10 +81,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
         a = −(AᵀA + λD²)⁻¹ Jᵀ·H_L·y″,
 
     with y″ the second derivative of the outputs y along d. A step with
-    ‖D·a‖ > 0.75·‖D·d‖ is not taken; up to 16 weights, one above 0.5 only if
-    the loss falls as predicted, by a gain ratio of 0.75 to 1.25. The radius
-    does not grow to where this would meet the next one, as ‖D·a‖ goes with
-    ‖D·d‖².
+    ‖D·a‖ > 0.75·‖D·d‖ is not taken; in a fit, one above 0.5 only if the loss
+    falls as predicted, by a gain ratio of 0.75 to 1.25. The radius does not
+    grow to where this would meet the next one, as ‖D·a‖ goes with ‖D·d‖².
     Fits take about half as many steps; on networks the loss is often lower by
     orders of magnitude after as many. The model is differentiated three times
     more for each trial and needs exact second derivatives. By default
@@ -96,15 +99,16 @@ class LevenbergMarquardt(LeastSquaresSolver):
             equations AᵀA, below 256 weights in float64. `"dual"`: AAᵀ, for
             fewer residuals than weights. `"qr"`: orthogonal
             triangularization, which does not square the condition number of
-            A. `"auto"`: QR up to 16 weights, dual from 256 weights where
-            there are fewer residuals, else Cholesky. Defaults to `"auto"`.
+            A. `"auto"`: QR in a fit, dual from 256 weights where there are
+            fewer residuals, else Cholesky. Defaults to `"auto"`.
         scaling: The diagonal of D. `"marquardt"`: the largest recent norm of
-            each column of A, `n ← max(0.9·n, ‖A_j‖)` (0.99 from 17 weights):
+            each column of A, `n ← max(0.9·n, ‖A_j‖)` (0.99 in networks):
             steps do not depend on the units of the weights, nor for long on a
             start whose columns were longer by orders of magnitude, where
-            Moré's maximum over all steps creeps. Up to 16 weights D_j is at
-            least the trust radius over twice the largest |w_j| of the run, so
-            that no step moves a weight by more. `"blended"`:
+            Moré's maximum over all steps creeps. In a fit D_j is at least the
+            trust radius over twice the largest |w_j| of the run, so that no
+            step moves a weight by more, unless it makes less than 1e-9 of
+            the outputs, as one that was meant as 0. `"blended"`:
             √(n² + e²·mean n²), with e ≤ 1 three times the largest recent
             ‖D·d‖/‖D·w‖: nearly one scale for all while steps are long, each
             its own as they become short. Deep networks leave the plateau of
@@ -217,9 +221,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
                 "slice_size", slice_size, minimum=1
             )
 
-    def _method_shapes(self, size):
+    def _method_shapes(self, variables, size):
         shapes = {"column_norms": ((size,), None)}
-        if size <= FEW_WEIGHTS:
+        if is_fit(variables):
             shapes["largest_weights"] = ((size,), None)
         return shapes
 
@@ -244,7 +248,9 @@ class LevenbergMarquardt(LeastSquaresSolver):
                 slice_size,
                 is_required=self.geodesic_acceleration is True,
             )
-        norms = recent_norms(state["column_norms"], system.column_norms)
+        norms = recent_norms(
+            state["column_norms"], system.column_norms, objective.is_fit
+        )
         scaling, kept = self._scales(norms, objective, variables, state)
         gradient = tf.cast(system.gradient, norms.dtype)
         bounds = bounds_of(variables)
@@ -276,10 +282,12 @@ class LevenbergMarquardt(LeastSquaresSolver):
             has_fewer_rows=tf.size(objective.form.residuals) < weights.shape[0],
         )
         kept = {"column_norms": norms}
-        if kind == "marquardt" and weights.shape[0] <= FEW_WEIGHTS:
+        if kind == "marquardt" and objective.is_fit:
             largest = largest_values(state["largest_weights"], weights)
             radius = self._radius(state, norm(scaling * weights))
-            scaling = within_reach(scaling, radius, largest)
+            outputs = objective.form.push(objective.outputs)
+            parts = norms * largest / norm(tf.reshape(outputs, (-1,)))
+            scaling = within_reach(scaling, radius, largest, parts)
             kept["largest_weights"] = largest
         return scaling, kept
 

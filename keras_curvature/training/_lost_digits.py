@@ -1,4 +1,4 @@
-"""Numbers that hardly differ any more in the float type of Keras."""
+"""Data in float64 that float32, the default of Keras, cannot hold."""
 
 import warnings
 
@@ -6,39 +6,60 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# The part of the spread of a column that rounding may take. Neighbors can be
-# hard to tell apart then, as times in seconds since 1970 are.
-_PART = 1e-3
-# A column that spreads less than this, beside its size, is a constant.
-_CONSTANT = 1e-12
+# Rounding beside the standard deviation of the values. A spread of a two
+# thousandth of the values themselves is as much: the curve over it, in which a
+# peak may have a hundredth of the width, is then another one.
+_MOST_ROUNDING = 3e-5
+_WAY_OUT = (
+    'Call keras.config.set_floatx("float64") before the model is made, or '
+)
 
 
-def warn_of_lost_digits(name, data):
-    """Warns where a column varies by little more than its rounding.
+def warn_of_lost_digits(x, y):
+    """Warns where the cast of the data to Keras's float type changes a fit.
 
     Args:
-        name: What the data are, for the warning.
-        data: Structure of tensors, before they are rounded.
+        x: Inputs before they are cast: a structure of tensors.
+        y: Targets, the same.
     """
-    for leaf in keras.tree.flatten(data):
-        if isinstance(leaf, tf.Tensor) and leaf.dtype == tf.float64:
-            _warn(name, leaf.numpy(), keras.config.floatx())
+    floatx = keras.config.floatx()
+    for name, data in (("x", x), ("y", y)):
+        for leaf in keras.tree.flatten(data):
+            is_wide = isinstance(leaf, tf.Tensor) and leaf.dtype == tf.float64
+            if is_wide and floatx != "float64" and tf.size(leaf) > 0:
+                _warn_of(name, leaf.numpy(), floatx)
 
 
-def _warn(name, wide, floatx):
-    rounded = tf.cast(tf.cast(wide, floatx), wide.dtype)
-    # Of data that are not finite others tell.
-    with np.errstate(invalid="ignore"):
-        lost = np.ravel(np.max(np.abs(wide - rounded), axis=0))
-        spread = np.ravel(np.ptp(wide, axis=0))
-        size = np.ravel(np.max(np.abs(wide), axis=0))
-        is_lost = (lost > _PART * spread) & (spread > _CONSTANT * size)
-    if is_lost.any():
-        worst = is_lost.argmax()
+def _warn_of(name, array, floatx):
+    if not np.isfinite(array).all():
+        # Of these the solver speaks.
+        return
+    with np.errstate(over="ignore"):
+        cast = array.astype(floatx)
+    rounding = np.max(np.abs(cast.astype("float64") - array), axis=0)
+    part = np.max(rounding / _spread(array))
+    if part > _MOST_ROUNDING:
         warnings.warn(
-            f"`{name}` loses digits in {floatx}: numbers that spread over "
-            f"{spread[worst]:.3g} are rounded by up to {lost[worst]:.3g}. "
-            "Subtract what they have in common, such as their mean, or call "
-            'keras.config.set_floatx("float64") before the model is built.',
+            f"{floatx} is too coarse for `{name}`: it rounds the values by up "
+            f"to {part:.0e} of their standard deviation. {_WAY_OUT}subtract "
+            "an offset.",
             stacklevel=5,
         )
+    info = np.finfo(floatx)
+    largest = float(np.max(np.abs(array)))
+    # Residuals of a thousandth of the values would have squares of 0.
+    least = 1e3 * np.sqrt(float(info.tiny))
+    most = np.sqrt(float(info.max))
+    if name == "y" and (0 < largest < least or largest > most):
+        warnings.warn(
+            f"The squares of `y` are out of the range of {floatx}, whose "
+            f"numbers end at {info.tiny:.0e} and {info.max:.0e}. Received: "
+            f"values of up to {largest:.0e}. {_WAY_OUT}take another unit.",
+            stacklevel=5,
+        )
+
+
+def _spread(array):
+    """The standard deviation of each column, infinite of equal values."""
+    is_constant = np.ptp(array, axis=0) == 0
+    return np.where(is_constant, np.inf, np.std(array, axis=0))

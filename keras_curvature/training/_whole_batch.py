@@ -31,8 +31,7 @@ def whole_batch(x, y=None, sample_weight=None):
     data = keras.tree.map_structure(_tensor, data)
     _check_lengths(*data)
     x, y, _ = data
-    warn_of_lost_digits("x", x)
-    warn_of_lost_digits("y", y)
+    warn_of_lost_digits(x, y)
     return keras.tree.map_structure(_as_float, data)
 
 

@@ -125,8 +125,10 @@ class Curve(Model):
 
     def call(self, x: Array) -> tf.Tensor:
         x = columns(x, self.compute_dtype)
+        # Not by keras.ops, which leaves a variable what it is: NumPy's numbers
+        # on the left of one, as in np.sqrt(2) * width, would ask for its value.
         values = {
-            name: ops.convert_to_tensor(weight)
+            name: tf.convert_to_tensor(weight)
             for name, weight in self._weight_of.items()
         }
         try:

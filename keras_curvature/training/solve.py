@@ -108,6 +108,12 @@ def solve(
             the data are empty or differ in length, or the model is trained on
             several replicas, which share batches among them: use `fit`.
 
+    Warns:
+        UserWarning: if `x` or `y` are in float64 that the float type of
+            Keras, float32 by default, cannot hold: where it rounds them by
+            more than 3e-5 of their standard deviation, as numbers between
+            6.00e9 and 6.01e9, or where squares of `y` leave its range.
+
     Examples:
 
     ```python

@@ -16,7 +16,8 @@ def inverse_square_root(factor, precision):
     Returns:
         Tuple of L, of shape `(n, rank)`; an array of shape `(n − rank, n)`
         with unit vectors along which A is zero, their largest entry positive;
-        and an orthonormal basis of the range of R, of shape `(rows, rank)`.
+        an array of n bools, which weights such a vector moves; and an
+        orthonormal basis of the range of R, of shape `(rows, rank)`.
     """
     lengths = np.linalg.norm(factor, axis=0)
     lengths = np.where(lengths > 0, lengths, 1.0)
@@ -25,11 +26,13 @@ def inverse_square_root(factor, precision):
     tolerance = max(values[0], 1.0) * len(values) * precision
     seen = values > tolerance
     root = (rows[seen].T / values[seen]) / lengths[:, np.newaxis]
+    # Rounding tilts these vectors by precision over the next singular value.
+    is_unseen = np.linalg.norm(rows[~seen], axis=0) > np.sqrt(precision)
     unseen = rows[~seen] / lengths
     unseen /= np.linalg.norm(unseen, axis=1, keepdims=True)
     largest = np.argmax(np.round(np.abs(unseen), 6), axis=1)
     unseen *= np.sign(unseen[np.arange(len(unseen)), largest])[:, np.newaxis]
-    return root, unseen, basis[:, seen]
+    return root, unseen, is_unseen, basis[:, seen]
 
 
 def in_words(direction, names, terms=4):

@@ -74,7 +74,8 @@ def parameter_covariance(
     Warns:
         UserWarning: if the model is not at a minimum; if the data do not
             determine some direction of the weights, which is named. The
-            covariance is then that of the others (a pseudo-inverse).
+            covariance is then that of the others (a pseudo-inverse), and the
+            standard error of a weight that it moves is infinite.
 
     Example:
 
@@ -112,7 +113,7 @@ def parameter_covariance(
             f"Received: {fit.losses} losses."
         )
     names = _names(model, fit.variables)
-    root, unseen, basis = fit.square_root()
+    root, unseen, is_unseen, basis = fit.square_root()
     freedom = fit.factor.rows - root.shape[1]
     if freedom < 1 and not absolute_errors:
         raise _error_of_few_targets(fit.factor.rows, root.shape[1])
@@ -130,6 +131,7 @@ def parameter_covariance(
         residual_standard_error=None if unit is None else s / unit,
         absolute_errors=absolute_errors,
         undetermined=undetermined,
+        is_undetermined=is_unseen,
         at_bound=fit.held,
         model=model,
         layers=layers,
@@ -188,14 +190,16 @@ class _Fit:
     def square_root(self):
         """As `inverse_square_root`; a weight at a bound does not vary."""
         free = ~self.held
-        root, unseen, basis = inverse_square_root(
+        root, unseen, is_unseen, basis = inverse_square_root(
             self.factor.factor[:, free], self.precision
         )
         whole = np.zeros((len(free), root.shape[1]))
         whole[free] = root
         directions = np.zeros((len(unseen), len(free)))
         directions[:, free] = unseen
-        return whole, directions, basis
+        moves = np.zeros(len(free), bool)
+        moves[free] = is_unseen
+        return whole, directions, moves, basis
 
     @property
     def sum_of_squares(self):
@@ -259,8 +263,9 @@ def _warn_undetermined(directions):
     more = len(directions) - _MOST_NAMED
     rest = f" and {more} more directions, see `undetermined`" * (more > 0)
     warnings.warn(
-        f"The data do not determine the weights along {shown}{rest}. The "
-        "covariance is that of the other directions. Fix one of these "
-        "weights, or give data that tell them apart.",
+        f"The data do not determine the weights along {shown}{rest}. Their "
+        "standard errors are infinite, and the covariance is that of the "
+        "other directions. Fix one of these weights, or give data that tell "
+        "them apart.",
         stacklevel=3,
     )

@@ -33,6 +33,8 @@ class ParameterErrors:
             in the units of the targets; None for several losses.
         absolute_errors: Bool, whether 1/wᵢ are the variances of the targets.
         undetermined: Tuple of strings, the directions the data do not see.
+        is_undetermined: Array of shape `(n,)`, which weights such a direction
+            moves: the data leave them open.
         at_bound: Array of shape `(n,)`, which weights lie at a bound and have
             no error.
         model: The fitted model.
@@ -69,6 +71,7 @@ class ParameterErrors:
     residual_standard_error: float | None
     absolute_errors: bool
     undetermined: tuple[str, ...]
+    is_undetermined: np.ndarray = dataclasses.field(repr=False)
     at_bound: np.ndarray = dataclasses.field(repr=False)
     model: keras.Model = dataclasses.field(repr=False)
     layers: Layers | None
@@ -76,19 +79,22 @@ class ParameterErrors:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Array of shape `(n, n)`."""
+        """Array of shape `(n, n)`, of the directions that the data see."""
         return self.root @ self.root.T
 
     @property
     def standard_errors(self) -> np.ndarray:
-        """Array of shape `(n,)`, the square roots of the variances."""
-        return np.linalg.norm(self.root, axis=1)
+        """Array of shape `(n,)`: 0 at a bound, infinite where undetermined."""
+        seen = np.linalg.norm(self.root, axis=1)
+        return np.where(self.is_undetermined, np.inf, seen)
 
     @property
     def correlations(self) -> np.ndarray:
-        """Array of shape `(n, n)`; NaN where a standard error is 0."""
+        """Array of shape `(n, n)`; NaN where an error is 0 or infinite."""
+        errors = self.standard_errors
+        lengths = np.where(np.isfinite(errors), errors, np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
-            rows = self.root / self.standard_errors[:, np.newaxis]
+            rows = self.root / lengths[:, np.newaxis]
         return rows @ rows.T
 
     def confidence_intervals(self, level: float = 0.95) -> np.ndarray:
@@ -212,8 +218,9 @@ class ParameterErrors:
             self.at_bound,
             strict=True,
         ):
-            if held:
-                rows.append((name, f"{value:.8g}", "at a bound", "-"))
+            if held or np.isinf(error):
+                words = "at a bound" if held else "not determined"
+                rows.append((name, f"{value:.8g}", words, "-"))
                 continue
             share = f"{abs(error / value):.1e}" if value else "-"
             digits = _digits(value, error)

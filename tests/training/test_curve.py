@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import optimize
 
 import keras_curvature
@@ -143,6 +144,19 @@ def test_several_columns_and_several_curves(float64, rng):
     assert model.predict(x, verbose=0).shape == (20, 2)
     assert model.compute_output_shape((None, 2)) == (None, 2)
     assert model.count_params() == 2
+
+
+def test_numbers_of_numpy_may_stand_before_parameters(float64):
+    t = np.linspace(-2, 2, 9)
+    model = keras_curvature.Curve(
+        lambda t, w: keras.ops.exp(-((t / (np.sqrt(2) * w)) ** 2)), {"w": 0.8}
+    )
+    with tf.GradientTape() as tape:
+        y = model(t)[:, 0]
+    slopes = tape.jacobian(y, model.trainable_variables[0].value)
+    expected = np.exp(-((t / 0.8) ** 2) / 2)
+    np.testing.assert_allclose(y, expected, 1e-14)
+    np.testing.assert_allclose(slopes, expected * t**2 / 0.8**3, 1e-13)
 
 
 def test_integers_are_inputs_too(float64):

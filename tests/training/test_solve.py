@@ -249,21 +249,6 @@ def test_data_that_make_no_batch_are_refused(data, message):
         solve(line(LBFGS()), *data)
 
 
-def test_digits_that_float32_would_lose_are_named():
-    """Rounded, these times are 128 s apart."""
-    seconds = 1.7e9 + np.arange(20.0)[:, None]
-    constant = np.full((20, 1), 0.1) + 1e-17 * X
-    with pytest.warns(UserWarning, match="`x` loses digits in float32.*19 are"):
-        whole_batch(np.hstack([X, constant, seconds]), Y)
-    with pytest.warns(UserWarning, match="`y` loses digits"):
-        whole_batch(X, 1e6 + 1e-3 * Y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        whole_batch(np.hstack([X, constant]), 1e3 + Y)
-        whole_batch(np.where(X > 0.5, np.inf, X), Y)
-        whole_batch(seconds.astype(int), seconds.astype("float32"))
-
-
 def test_float64_keeps_the_digits_of_data(float64):
     seconds = 1.7e9 + np.arange(20.0)[:, None]
     with warnings.catch_warnings():

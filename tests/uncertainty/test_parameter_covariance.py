@@ -151,6 +151,26 @@ def test_what_the_data_do_not_determine_is_named(float64, rng):
     np.testing.assert_allclose(errors.covariance, expected, atol=1e-10)
     assert len(errors.undetermined) == 1
     assert errors.undetermined[0] in str(errors)
+    # Only the sum of the first two is known.
+    last = np.sqrt(expected[2, 2])
+    np.testing.assert_allclose(errors.standard_errors, [np.inf, np.inf, last])
+    assert np.isnan(errors.correlations[:2]).all()
+    assert str(errors).count("  not determined  ") == 2
+    assert np.isinf(errors.confidence_intervals()[:2]).all()
+
+
+def test_a_weight_without_effect_has_no_small_error(float64, rng):
+    x = rng.normal(size=(12, 1))
+    model = Curve(lambda b, x: b[0] * x + 0 * b[1], np.ones(2))
+    model.compile(loss="mse")
+    y = x + 0.1 * rng.normal(size=(12, 1))
+    slope = np.sum(x * y) / np.sum(x * x)
+    model.b.assign([slope, 1.0])
+    with pytest.warns(UserWarning, match="1.00·b.1."):
+        errors = parameter_covariance(model, x, y)
+    variance = np.sum((y - slope * x) ** 2) / 11
+    expected = [np.sqrt(variance / np.sum(x * x)), np.inf]
+    np.testing.assert_allclose(errors.standard_errors, expected)
 
 
 def test_many_undetermined_directions_make_one_warning(float64, rng):

@@ -90,13 +90,13 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         dtype = refuse_variables(self, variables, self.keeps_bounds)
         size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
-        entries = {**shapes(size), **self._method_shapes(size)}
+        entries = {**shapes(size), **self._method_shapes(variables, size)}
         self._state = RunState(
             self,
             {name: (s, kind or dtype) for name, (s, kind) in entries.items()},
         )
 
-    def _method_shapes(self, size):
+    def _method_shapes(self, variables, size):
         """Shape, and dtype or None for that of the weights, of own state."""
         return {}
 

@@ -6,7 +6,6 @@ from keras_curvature.autodiff import SecondDerivativeError
 from keras_curvature.autodiff.directional import SecondDirectionalDerivative
 from keras_curvature.linalg.dot import norm
 from keras_curvature.optimizers._common.trust_region import LEAST_SQUARES
-from keras_curvature.optimizers._least_squares.scaling import FEW_WEIGHTS
 from keras_curvature.optimizers._least_squares.slices import (
     are_whole,
     sum_over_slices,
@@ -18,7 +17,7 @@ _LONGEST = 0.75
 # With that some first steps of curve fits, whose radius is a guess, still leap
 # into another valley. From here on a step of theirs has to show that the model
 # holds all along it, by a gain ratio as near to 1 as lets the region grow.
-_DOUBTFUL_OF_FEW = 0.5
+_DOUBTFUL_OF_FITS = 0.5
 _AS_PREDICTED = 1 - LEAST_SQUARES.very_good
 # How near to that the next step may come. Its acceleration, relative to it, is
 # in proportion to its length while the way goes on as it did.
@@ -67,8 +66,7 @@ def geodesic_acceleration(
         term = second_order_term(objective, variables, step, slice_size)
         return -0.5 * factor.solve(tf.cast(term, z.dtype) / scaling)
 
-    is_small = objective.weights.shape[0] <= FEW_WEIGHTS
-    limit = _DOUBTFUL_OF_FEW if is_small else _LONGEST
+    limit = _DOUBTFUL_OF_FITS if objective.is_fit else _LONGEST
 
     def acceleration(factor, scaling, predicted):
         z = factor.step

@@ -9,7 +9,6 @@ from keras_curvature.linalg import (
     NormalEquations,
     StackedQR,
 )
-from keras_curvature.optimizers._least_squares.scaling import FEW_WEIGHTS
 from keras_curvature.optimizers._least_squares.slices import sum_over_slices
 
 # Below so many, the size of the matrix to factorize matters little, nor that
@@ -33,7 +32,7 @@ def by_numbers(objective, step):
     """
     size = objective.weights.shape[0]
     # Of so few QR costs little beside the rest of a step.
-    if size <= FEW_WEIGHTS:
+    if objective.is_fit:
         return step("qr")
     # A penalty adds a row for each weight.
     if size < _DUAL_WEIGHTS or objective.penalty is not None:

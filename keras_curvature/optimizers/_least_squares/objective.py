@@ -10,6 +10,7 @@ from keras_curvature.autodiff.dense_layers import dense_chain
 from keras_curvature.losses.gauss_newton_form import gauss_newton_form
 from keras_curvature.losses.reduction import keep_masks
 from keras_curvature.optimizers._common.flattening import Flattening
+from keras_curvature.optimizers._least_squares.fits import is_fit
 from keras_curvature.optimizers._least_squares.point_sets import (
     JointForm,
     Part,
@@ -44,6 +45,7 @@ class Objective:
         penalty: As given.
         parts: List of `Part`s, the samples whose Jacobians are taken
             together: one where all outputs have the same number of samples.
+        is_fit: Bool, whether the weights are those of a formula.
     """
 
     def __init__(self, step, variables, penalty=None):
@@ -51,6 +53,7 @@ class Objective:
         self.inputs = step.inputs
         self.penalty = penalty
         self._variables = list(variables)
+        self.is_fit = is_fit(self._variables)
         self._values = [tf.convert_to_tensor(v.value) for v in variables]
         self._flattening = Flattening(variables)
         self.weights = self.flatten(self._values)

@@ -87,8 +87,8 @@ def refuse_narrow(step, dtype):
             f"The outputs and the loss must be computed in {dtype}, as the "
             f"weights are held. Received: outputs in {', '.join(outputs)} and "
             f"a loss in {', '.join(losses)}. Call keras.config.set_floatx("
-            f"{dtype!r}) before the model is built, without a mixed dtype "
-            "policy."
+            f"{dtype!r}) before the model and its loss are made, without a "
+            "mixed dtype policy."
         )
 
 

@@ -3,15 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-# A curve fit has at most so many weights. It may start far away, in another
-# valley or orders of magnitude off; networks start near random minima.
-FEW_WEIGHTS = 16
 # Decay of the running maximum of column norms per step. 1 (Moré) measures steps
 # by a start that may be of other orders of magnitude, which is to creep once
 # norms fall; 0 lets the scale of a vanishing column collapse, and its weight
 # evaporate. A factor of ten takes 22 steps, in networks, where columns come and
 # go, 230.
-_MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
+_MEMORY_OF_FITS, _MEMORY = 0.9, 0.99
 # How far a step may take one weight of a fit by itself, in terms of the largest
 # value that it has had. A weight that makes no difference yet, beside residuals
 # larger by orders of magnitude, has a short column and would be thrown to where
@@ -20,6 +17,9 @@ _MEMORY_OF_FEW, _MEMORY = 0.9, 0.99
 # limit, and 11 with it; up to a factor of two off 9, and 4 (the same rules in
 # NumPy).
 _REACH = 2.0
+# A weight by which less than this part of the outputs is made was meant as 0,
+# and has no size to go by: from 1e-12 it would take 25 steps to 1.
+_LEAST_PART = 1e-9
 # The power of the column norms that is the scale of each weight.
 _POWERS = {"identity": 0.0, "root": 0.5, "marquardt": 1.0}
 CHOICES = ("auto", "blended", "shared", *_POWERS)
@@ -30,10 +30,9 @@ _KERNELS_OF_DEEP = 3
 _LONG = 1 / 3
 
 
-def recent_norms(before, column_norms):
+def recent_norms(before, column_norms, is_fit):
     """max(0.9·before, ‖A_j‖), tensor of shape `(n,)`; 0.99 in networks."""
-    is_small = before.shape[0] <= FEW_WEIGHTS
-    memory = _MEMORY_OF_FEW if is_small else _MEMORY
+    memory = _MEMORY_OF_FITS if is_fit else _MEMORY
     memory = tf.constant(memory, before.dtype)
     return tf.maximum(memory * before, tf.cast(column_norms, before.dtype))
 
@@ -135,17 +134,18 @@ def largest_values(before, weights):
     return tf.maximum(before, tf.abs(weights))
 
 
-def within_reach(scaling, radius, largest):
+def within_reach(scaling, radius, largest, parts):
     """D with D_j ≥ Δ/(2·m_j): no step within Δ moves w_j by more than 2·m_j.
 
-    A weight that has been 0 throughout has no size to go by: its D_j stays.
+    Where w_j makes hardly any part of the outputs D_j stays.
 
     Args:
         scaling: The diagonal of D, tensor of shape `(n,)`.
         radius: Scalar tensor, the trust radius Δ.
         largest: m, tensor of shape `(n,)`.
+        parts: ‖A_j‖·m_j over the norm of the outputs, of the same shape.
     """
     reach = tf.constant(_REACH, scaling.dtype) * largest
-    is_known = reach > radius / scaling.dtype.max
+    is_known = (parts > _LEAST_PART) & (reach > radius / scaling.dtype.max)
     least = radius / tf.where(is_known, reach, tf.ones_like(reach))
     return tf.where(is_known, tf.maximum(scaling, least), scaling)

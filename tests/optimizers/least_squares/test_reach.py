@@ -37,21 +37,44 @@ def test_weight_without_influence_at_first_is_found(float64):
     np.testing.assert_allclose(found, CELL, rtol=1e-8)
 
 
-@pytest.mark.parametrize("influence", [1e-6, 1e-9])
-def test_no_step_moves_a_weight_by_more_than_twice_its_size(influence, float64):
-    # Free, the second weight would move to 1e6 and 1e9 in the end.
+@pytest.mark.parametrize(
+    "count, influence", [(2, 1e-6), (2, 1e-8), (40, 1e-6)], ids=str
+)
+def test_no_step_moves_a_weight_by_more_than_twice_its_size(
+    count, influence, float64
+):
+    # Free, the second weight would move to 1e6 and 1e8 in the end.
     def lines(b):
-        return tf.stack([b[0], influence * b[1]])
+        return b * np.array([1.0, influence] + [1.0] * (count - 2))
 
     found = fitted(
-        lines, [1.0, 1.0], np.array([1e3, 1.0]), 1, geodesic_acceleration=False
+        lines,
+        [1.0] * count,
+        np.array([1e3] + [1.0] * (count - 1)),
+        1,
+        geodesic_acceleration=False,
     )
     # The length of a step is within a tenth of the radius.
     assert abs(found[1] - 1) <= 2 * 1.1
 
 
-def test_scale_of_a_weight_that_was_always_zero_stays():
+def test_scale_of_a_weight_that_makes_no_output_stays():
     scaling = within_reach(
-        tf.constant([2.0, 2.0, 2.0]), tf.constant(3.0), tf.constant([0, 0.5, 9])
+        tf.constant([2.0, 2.0, 2.0, 2.0]),
+        radius=tf.constant(3.0),
+        largest=tf.constant([0, 0.5, 9, 1e-12]),
+        parts=tf.constant([0, 0.1, 0.1, 1e-12]),
     )
-    np.testing.assert_allclose(scaling, [2, 3, 2])
+    np.testing.assert_allclose(scaling, [2, 3, 2, 2])
+
+
+def test_a_start_next_to_zero_is_as_good_as_zero(float64):
+    times = np.linspace(0, 3, 20)
+
+    def decay(b):
+        return b[0] * tf.exp(-times) + b[1]
+
+    targets = decay(tf.constant([2.0, 5.0], "float64")).numpy()
+    # By a factor of three a step it would take 27 of them.
+    found = fitted(decay, [1.0, 1e-12], targets, steps=8)
+    np.testing.assert_allclose(found, [2, 5], rtol=1e-12)
