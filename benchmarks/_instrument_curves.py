@@ -6,6 +6,10 @@ import tensorflow as tf
 exp, cos, sin = tf.exp, tf.cos, tf.sin
 # Of a diode at room temperature, in volts.
 THERMAL_VOLTAGE = 0.025852
+# Places, and weights of `muon_spectrum` and `tube_peaks`, of several problems.
+ROOM, TIMES = np.linspace(0, 20, 300), np.linspace(0.01, 10, 500)
+SPECTRUM = [1000, 2.197, 0.2, 0.1, 5.5, 0.3, 0.1, 0.4, 2.1, -0.4, 0.05, 1.2, 3]
+PEAKS = [50, 7, 0.8, 30, 12, 1.2, 5, 0.1]
 
 
 def gaussian(x, height, center, width):

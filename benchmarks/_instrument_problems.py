@@ -6,6 +6,10 @@ Each is `(curve, x, y, sigma, start)`.
 import numpy as np
 import tensorflow as tf
 from _instrument_curves import (
+    PEAKS,
+    ROOM,
+    SPECTRUM,
+    TIMES,
     arrhenius,
     cavity,
     chirp,
@@ -30,8 +34,6 @@ from _instrument_curves import (
 )
 from _instrument_variants import LOSSES, PROBLEMS, with_outliers
 
-ROOM = np.linspace(0, 20, 300)
-TIMES = np.linspace(0.01, 10, 500)
 NEAR_ONE = 1 + np.linspace(-2e-4, 2e-4, 400)
 LIGHT = np.linspace(-1e9, 1e9, 300)
 WARM = np.linspace(300, 1200, 80)
@@ -44,8 +46,6 @@ def part(share):
 
 # {name: (curve, x, true b, first b, noise)}; counts without a noise, which is a
 # number or a function of the values.
-SPECTRUM = [1000, 2.197, 0.2, 0.1, 5.5, 0.3, 0.1, 0.4, 2.1, -0.4, 0.05, 1.2, 3]
-PEAKS = [50, 7, 0.8, 30, 12, 1.2, 5, 0.1]
 _PROBLEMS = {
     "muon spectrum": (
         muon_spectrum,

@@ -6,6 +6,10 @@
 
 import numpy as np
 from _instrument_curves import (
+    PEAKS,
+    ROOM,
+    SPECTRUM,
+    TIMES,
     dose_response,
     exponentials,
     fano,
@@ -77,7 +81,6 @@ def _sets(abscissa, count):
     )
 
 
-ROOM = np.linspace(0, 20, 300)
 TEN = _joined(_peaks(10, 300, 1.2, 60), 150, 12, 10)
 NINETEEN = _joined(_peaks(19, 300, 1.3, 120), 150, 30, 10)
 VOIGTS = _joined(
@@ -100,12 +103,11 @@ PLACES_OF_VOIGTS = range(1, 32, 4)
 PHASES = (*range(2, 18, 3), 21)
 FREQUENCIES = range(2, 24, 4)
 
-SPECTRUM = [1000, 2.197, 0.2, 0.1, 5.5, 0.3, 0.1, 0.4, 2.1, -0.4, 0.05, 1.2, 3]
 PROBLEMS = {
     "tube peaks, outliers": (
         tube_peaks,
         ROOM,
-        [50, 7, 0.8, 30, 12, 1.2, 5, 0.1],
+        PEAKS,
         [40, 6, 1, 40, 13, 1, 0, 0],
         1.0,
     ),
@@ -132,7 +134,7 @@ PROBLEMS = {
     ),
     "muon spectrum, bounds": (
         muon_spectrum,
-        np.linspace(0.01, 10, 500),
+        TIMES,
         SPECTRUM,
         [950, 2.25, 0.15, 0.2, 5.4, 0, 0.15, 0.3, 2.3, 0, 0.1, 1, 1],
         None,
