@@ -47,7 +47,9 @@ def minimize(function, start, update, after_step, inverse=None):
         if step @ change > 0:
             # H⁻¹s = −α g, equation B.1.
             b = -length * (step @ gradient) / (step @ change)
-            inverse = _updated(inverse, step, change, b, update)
+            h = change @ inverse @ change / (step @ change)
+            numbers = scale_and_parameter(update, b, h, len(step))
+            inverse = updated_inverse(inverse, step, change, *numbers)
         loss, gradient = seen(x)
         try:
             after_step(x, loss)
@@ -67,26 +69,35 @@ class _Last:
         return self.value
 
 
-def _updated(inverse, s, y, b, update):
-    """Equation 10, with τ and φ of the update."""
-    curvature = y @ s
-    product = inverse @ y
-    form = y @ product
-    tau, phi = min(1, 1 / b), 1.0
-    if update == "ssbroyden":
-        tau, phi = _broyden(b, form / curvature, len(s))
-    v = np.sqrt(form) * (s / curvature - product / form)
-    inner = inverse - np.outer(product, product) / form + phi * np.outer(v, v)
-    return inner / tau + np.outer(s, s) / curvature
+def scale_and_parameter(update, b, h, size):
+    """τ and φ of `"bfgs"`, `"ssbfgs"` (equation 11), `"ssbroyden"` (13 to 23).
 
-
-def _broyden(b, h, n):
-    """τ and φ of equations 13 to 23."""
-    a = b * h - 1
+    Args:
+        update: The name.
+        b: sᵀH⁻¹s / yᵀs.
+        h: yᵀHy / yᵀs.
+        size: The number of unknowns.
+    """
+    if update == "bfgs":
+        return 1.0, 1.0
+    scale = min(1, 1 / b)
+    if update == "ssbfgs":
+        return scale, 1.0
+    a = h * b - 1
     rho = min(1, h * (1 - np.sqrt(abs(a) / (1 + a))))
     theta = max((rho - 1) / a, min(1 / rho, (1 - b) / b))
-    sigma = 1 + theta * a
-    root = abs(sigma) ** (1 / (1 - n))
-    tau = min(1, 1 / b)
-    tau = tau * min(root, 1 / theta) if theta > 0 else min(tau * root, sigma)
-    return tau, (1 - theta) / sigma
+    sigma = 1 + a * theta
+    root = abs(sigma) ** (1 / (1 - size))
+    scale = (
+        scale * min(root, 1 / theta) if theta > 0 else min(scale * root, sigma)
+    )
+    return scale, (1 - theta) / sigma
+
+
+def updated_inverse(inverse, s, y, scale, parameter):
+    """Equation 9, term by term."""
+    product = inverse @ y
+    v = np.sqrt(y @ product) * (s / (y @ s) - product / (y @ product))
+    inner = inverse - np.outer(product, product) / (y @ product)
+    inner += parameter * np.outer(v, v)
+    return inner / scale + np.outer(s, s) / (y @ s)
