@@ -65,12 +65,14 @@ class RunState:
 
     def update(self, **entries):
         """Changes some entries."""
-        for group in {self._group_of(name) for name in entries}:
+        # In their order: a set has another one in each process.
+        for group in dict.fromkeys(map(self._group_of, entries)):
             variable, names = self._variables[group], self._groups[group]
             if names is None:
                 variable.assign(entries[group])
                 continue
-            values = [entries.get(name, self[name]) for name in names]
+            old = self._apart({group: tf.convert_to_tensor(variable.value)})
+            values = [entries.get(name, old[name]) for name in names]
             variable.assign(tf.stack(values))
 
     def reset(self):
