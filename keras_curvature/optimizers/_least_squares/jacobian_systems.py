@@ -39,13 +39,12 @@ def by_numbers(objective, step):
         return step("cholesky")
     if size > _CHOLESKY_WEIGHTS:
         return step("dual")
-    residuals = objective.form.residuals
-    known = residuals.shape.num_elements()
-    if known is not None:
+    is_dual = objective.has_fewer_residuals
+    if isinstance(is_dual, bool):
         # Each form that is traced holds the model and its derivatives.
-        return step("dual" if known < size else "cholesky")
+        return step("dual" if is_dual else "cholesky")
     return cond(
-        tf.size(residuals) < size,
+        is_dual,
         lambda: step("dual"),
         lambda: step("cholesky"),
     )

@@ -111,6 +111,13 @@ class Objective:
         """The most outputs that a sample has."""
         return max(part.outputs.shape[1] for part in self.parts)
 
+    @property
+    def has_fewer_residuals(self):
+        """Whether than weights: a bool, or a tensor until a batch is known."""
+        residuals, size = self.form.residuals, self.weights.shape[0]
+        known = residuals.shape.num_elements()
+        return tf.size(residuals) < size if known is None else known < size
+
     def outputs_of(self, inputs):
         """The outputs that have a loss, in the shape of `outputs`.
 
