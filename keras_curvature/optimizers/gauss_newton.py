@@ -133,9 +133,9 @@ class GaussNewton(LeastSquaresSolver):
             "max_cg_iterations", max_cg_iterations, minimum=1
         )
 
-    def _method_shapes(self, variables, size):
+    def _method_shapes(self, variables, size, dtype):
         return {
-            "first_gradient_norm": ((), None),
+            "first_gradient_norm": ((), dtype),
             "cg_iterations": ((), "int32"),
         }
 

@@ -221,10 +221,10 @@ class LevenbergMarquardt(LeastSquaresSolver):
                 "slice_size", slice_size, minimum=1
             )
 
-    def _method_shapes(self, variables, size):
-        shapes = {"column_norms": ((size,), None)}
+    def _method_shapes(self, variables, size, dtype):
+        shapes = {"column_norms": ((size,), dtype)}
         if is_fit(variables):
-            shapes["largest_weights"] = ((size,), None)
+            shapes["largest_weights"] = ((size,), dtype)
         return shapes
 
     def _by_form(self, objective, step):
@@ -279,7 +279,7 @@ class LevenbergMarquardt(LeastSquaresSolver):
             kind,
             variables,
             state["relative_length"],
-            has_fewer_rows=tf.size(objective.form.residuals) < weights.shape[0],
+            has_fewer_rows=objective.has_fewer_residuals,
         )
         kept = {"column_norms": norms}
         if kind == "marquardt" and objective.is_fit:

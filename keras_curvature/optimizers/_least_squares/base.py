@@ -90,14 +90,11 @@ class LeastSquaresSolver(SavesVariableNames, Solver):
         dtype = refuse_variables(self, variables, self.keeps_bounds)
         size = sum(v.value.shape.num_elements() for v in variables)
         super().build(variables)
-        entries = {**shapes(size), **self._method_shapes(variables, size)}
-        self._state = RunState(
-            self,
-            {name: (s, kind or dtype) for name, (s, kind) in entries.items()},
-        )
+        own = self._method_shapes(variables, size, dtype)
+        self._state = RunState(self, {**shapes(size, dtype), **own})
 
-    def _method_shapes(self, variables, size):
-        """Shape, and dtype or None for that of the weights, of own state."""
+    def _method_shapes(self, variables, size, dtype):
+        """Shape and dtype of each entry of own state."""
         return {}
 
     def train_on(self, step: Any) -> tf.Tensor:

@@ -19,8 +19,8 @@ _CONTRACTION = 0.1
 _MEMORY_OF_LENGTHS = 0.9
 
 
-def shapes(size):
-    """Shape, and dtype or None for that of the weights, of each entry.
+def shapes(size, dtype):
+    """Shape and dtype of each entry, for weights of this number and dtype.
 
     - `status`: code of the `StopReason`, 0 while the run goes on; `is_raised`:
       whether its error has reached the user;
@@ -58,8 +58,8 @@ def shapes(size):
     )
     return {
         **{name: ((), "int32") for name in counts},
-        **{name: ((), None) for name in numbers},
-        "point": ((size,), None),
+        **{name: ((), dtype) for name in numbers},
+        "point": ((size,), dtype),
     }
 
 
